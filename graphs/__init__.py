@@ -1,0 +1,54 @@
+"""The workflow document and its graph: reading, checking, holes, drawing, and the library of ready graphs."""
+
+from archloom.graphs._configuration import Configuration
+from archloom.graphs._construction import ancestors, check_construction
+from archloom.graphs._document import Assignment, Document
+from archloom.graphs._draw import Drawing, DrawnNode, ascii, dot, mermaid, svg
+from archloom.graphs._holes import Hole
+from archloom.graphs._library import library_graph, library_names
+from archloom.graphs._models import (
+    LlamaCppModel,
+    ModelBase,
+    ModelSpec,
+    OpenAIModel,
+    Price,
+    ScriptedModel,
+    SimulatedModel,
+)
+from archloom.graphs._picture import picture
+from archloom.graphs._schema import document_schema
+from archloom.graphs._search_spec import Limits, Measure, Objective, SearchSpec
+from archloom.graphs.errors import DocumentError, InvalidConfigurationError, Problem
+
+__all__ = [
+    "Assignment",
+    "Configuration",
+    "Document",
+    "DocumentError",
+    "Drawing",
+    "DrawnNode",
+    "Hole",
+    "InvalidConfigurationError",
+    "Limits",
+    "LlamaCppModel",
+    "Measure",
+    "ModelBase",
+    "ModelSpec",
+    "Objective",
+    "OpenAIModel",
+    "Price",
+    "Problem",
+    "ScriptedModel",
+    "SearchSpec",
+    "SimulatedModel",
+    "ancestors",
+    "ascii",
+    "check_construction",
+    "document_schema",
+    "dot",
+    "library_graph",
+    "library_names",
+    "mermaid",
+    "picture",
+    "svg",
+]

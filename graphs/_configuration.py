@@ -1,0 +1,116 @@
+"""A configuration: a workflow without open choices, ready to run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from archloom.graphs._models import ModelSpec
+from archloom.graphs._yaml import dump
+from archloom.nodes import Budget, Node
+from archloom.tools import AnswerFormat
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Models, nodes and edges of one workflow.
+
+    Attributes:
+        name: Name for people; not part of the identity.
+        models: The models that nodes refer to.
+        nodes: Node specs by name.
+        output: The node whose first candidate is the workflow's answer.
+        budget: Hard limits per task.
+        answer: How the final answer is read out of a text.
+        doc: What it is for.
+    """
+
+    name: str
+    models: Mapping[str, ModelSpec]
+    nodes: Mapping[str, Node]
+    output: str
+    budget: Budget = Budget()
+    answer: AnswerFormat = "text"
+    doc: str = ""
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Node names in canonical order: by longest path from the start, then by name.
+
+        It depends on the graph alone, not on the order of writing, so streams and seeds do too.
+        """
+        return tuple(sorted(self.nodes, key=lambda name: (self.depth[name], name)))
+
+    @cached_property
+    def depth(self) -> Mapping[str, int]:
+        """Edges on the longest path from a node without predecessors."""
+        depths: dict[str, int] = {}
+
+        def visit(name: str) -> int:
+            if name not in depths:
+                depths[name] = 1 + max((visit(parent) for parent in self.nodes[name].after), default=-1)
+            return depths[name]
+
+        for name in self.nodes:
+            visit(name)
+        return depths
+
+    @cached_property
+    def id(self) -> str:
+        """Short hash of all that decides what it answers; the same for every spelling of the same workflow."""
+        content = {
+            "models": {name: _plain(self.models[name]) for name in sorted(self.used_models)},
+            "nodes": {name: _plain(self.nodes[name]) for name in self.order},
+            "output": self.output,
+            "budget": _plain(self.budget),
+            "answer": self.answer,
+        }
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+    @property
+    def used_models(self) -> tuple[str, ...]:
+        """Names of the models that some node asks, in canonical order of first use."""
+        names = (getattr(self.nodes[name], "model", None) for name in self.order)
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    def to_data(self) -> dict[str, Any]:
+        """The document's data: what differs from the defaults, in reading order."""
+        data: dict[str, Any] = {"archloom": 1, "name": self.name}
+        if self.doc:
+            data["doc"] = self.doc
+        if self.answer != "text":
+            data["answer"] = self.answer
+        data["models"] = {name: _written(self.models[name], "provider", "model") for name in self.used_models}
+        if limits := _written(self.budget):
+            data["budget"] = limits
+        data["nodes"] = {name: _written(self.nodes[name], "type", "model") for name in self.order}
+        data["output"] = self.output
+        return data
+
+    def to_yaml(self, *, comment: str = "") -> str:
+        """The workflow file; ``comment`` is put before it, line by line."""
+        lines = [f"# {line}".rstrip() for line in comment.splitlines()]
+        return "\n".join([*lines, dump(self.to_data())])
+
+
+def _plain(spec: Any) -> Any:
+    return spec.model_dump(mode="json")
+
+
+def _written(spec: Any, *always: str) -> dict[str, Any]:
+    """What a person would write: the fields that differ from their defaults, and those named."""
+    values = spec.model_dump(mode="json", exclude_defaults=True)
+    full = spec.model_dump(mode="json")
+    names = [*always, *(name for name in values if name not in (*always, "after"))]
+    out = {
+        name: full[name] for name in [*names, "after"] if name in full and (name in names or name in values)
+    }
+    for name in ("after", "stop"):
+        if isinstance(out.get(name), list) and len(out[name]) == 1:
+            out[name] = out[name][0]
+    return out

@@ -1,0 +1,76 @@
+"""A candidate: one proposal, and what was said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+Kind: TypeAlias = Literal["answer", "plan", "tests", "observation", "subtask", "document", "patch"]
+"""What a candidate is. A node's spec says which kinds it takes and gives, so edges are checked before a run."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One proposal of a node.
+
+    The annotations (``score``, ``critiques``, ``accepted``, ``votes``) belong to this id. A node that rewrites
+    the text makes a new candidate, which starts without them: a critique of a text that is gone is never kept.
+
+    Attributes:
+        id: ``node#index`` of the node that made it; unique in a run.
+        text: What was written.
+        answer: The final answer read out of the text in its canonical form; ``None`` when none was found.
+        kind: What it is; mostly ``answer``.
+        parents: Ids of the candidates it was made from.
+        tokens: Completion tokens spent on writing it.
+        complete: False when the text was cut by ``max_tokens``.
+        logprob: Mean token log-probability, where the model gave one.
+        score: Higher is better; ``None`` when nobody scored it.
+        critiques: What critics wrote about it, oldest first.
+        accepted: Verdict of the last verifier or check; ``None`` when there was none.
+        votes: How many candidates gave its answer, after a vote.
+    """
+
+    id: str
+    text: str
+    answer: str | None = None
+    kind: Kind = "answer"
+    parents: tuple[str, ...] = ()
+    tokens: int = 0
+    complete: bool = True
+    logprob: float | None = None
+    score: float | None = None
+    critiques: tuple[str, ...] = ()
+    accepted: bool | None = None
+    votes: int | None = None
+
+    def annotated(
+        self,
+        *,
+        score: float | None = None,
+        critique: str | None = None,
+        accepted: bool | None = None,
+        votes: int | None = None,
+    ) -> Candidate:
+        """The same proposal with what was just learnt about it; fields not given stay as they are."""
+        return replace(
+            self,
+            score=self.score if score is None else score,
+            critiques=self.critiques if critique is None else (*self.critiques, critique),
+            accepted=self.accepted if accepted is None else accepted,
+            votes=self.votes if votes is None else votes,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for the run log and LangGraph checkpoints."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Candidate:
+        """The inverse of :meth:`to_json`; a list where a tuple was is accepted."""
+        tuples = {name: tuple(data[name]) for name in ("parents", "critiques") if name in data}
+        return cls(**{**data, **tuples})
+
+
+Candidates: TypeAlias = tuple[Candidate, ...]

@@ -1,0 +1,210 @@
+"""What every node is: a frozen spec, and one async function from candidates to candidates."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from archloom.nodes._candidate import Candidate, Candidates, Kind
+from archloom.nodes._context import Context, FailedSample, Replies, Request, Sample, Sampling, succeeded
+from archloom.nodes._prompts import built_in, render
+from archloom.nodes._task import Messages, Task
+from archloom.nodes.errors import TooFewSamplesError, UnparsedError
+
+BYTES_PER_TOKEN = 8
+"""Length of placeholders; generous for running text (English has about 4 bytes a token)."""
+
+OnUnparsed: TypeAlias = Literal["pass", "fail"]
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+Names: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""One string or a list of strings in YAML; always a tuple here."""
+
+
+class Spec(BaseModel):
+    """Base of everything that is written in YAML: unknown fields are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Budget(Spec):
+    """Hard limits; what is left out is unlimited."""
+
+    calls: Annotated[int, Field(ge=1)] | None = None
+    """Model calls."""
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    """Prompt and completion tokens together."""
+    cost_usd: Annotated[float, Field(gt=0)] | None = None
+    """US dollars, by the price of each model."""
+    time_s: Annotated[float, Field(gt=0)] | None = None
+    """Seconds along the longest path."""
+
+
+class Node(Spec, ABC):
+    """A step of a workflow: maps a set of candidates to a set of candidates.
+
+    A subclass is the node's YAML schema (its fields) and its behaviour (:meth:`run`). ``takes`` and ``gives``
+    are the kinds of candidates on its edges; ``needs_input`` is true when it cannot be the first node.
+    """
+
+    takes: ClassVar[frozenset[Kind]] = frozenset({"answer"})
+    gives: ClassVar[frozenset[Kind]] = frozenset({"answer"})
+    needs_input: ClassVar[bool] = True
+
+    type: str
+    """Type of the node."""
+    after: Names = ()
+    """Nodes whose candidates it is given, in this order."""
+    budget: Budget | None = None
+    """Hard limits of this node, per task, inside those of the workflow."""
+    on_error: Literal["fail", "drop"] = "fail"
+    """When this node fails the run fails, or the nodes after it go on without its candidates."""
+
+    @abstractmethod
+    async def run(self, task: Task, given: Candidates, ctx: Context) -> Candidates:
+        """Makes this node's candidates out of those of its predecessors."""
+
+    def requests(self, task: Task, given: Candidates) -> tuple[Request, ...]:
+        """What it will ask its model for these candidates; empty for a node without a model.
+
+        Pure: the engine uses it with placeholder candidates to bound cost before a run, and to tell which
+        nodes of a document ask the same question.
+        """
+        del task, given
+        return ()
+
+    def longest(self, given: Candidates) -> Candidates:
+        """The most, and the longest, candidates it can give for these: bounds the cost of what comes after it."""
+        return given
+
+
+class ModelNode(Node):
+    """A node that asks a model."""
+
+    template: ClassVar[str]
+    """Name of the built-in prompt in ``prompts/``."""
+    template_names: ClassVar[frozenset[str]] = frozenset({"question", "candidates"})
+    """What the prompt may refer to."""
+
+    model: str
+    """Name of an entry of ``models``."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Sampling temperature."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus sampling: the share of probability mass that is kept."""
+    max_tokens: Annotated[int, Field(ge=1)] = 512
+    """Completion tokens a single call may use."""
+    stop: Names = ()
+    """Strings that end a completion."""
+    system: str | None = None
+    """System message put before the conversation; the task's own is kept when this is left out."""
+    prompt: str | None = None
+    """Jinja template that replaces the built-in prompt of this node type."""
+    min_success: Annotated[int, Field(ge=1)] = 1
+    """The node fails when fewer of its calls come back."""
+    on_unparsed: OnUnparsed = "pass"
+    """When a reply does not parse, re-asks included: candidates pass on without its result, or the node fails."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """The parameters of its requests."""
+        return Sampling(self.temperature, self.max_tokens, self.top_p, self.stop)
+
+    @property
+    def attempts(self) -> int:
+        """How often, at most, it asks one question to get a reply that parses; bounds the cost of a run."""
+        return 1
+
+    def messages(self, task: Task, prompt: str | None = None, **values: object) -> Messages:
+        """The task's conversation with the last user message replaced by this node's rendered prompt.
+
+        Earlier turns, tool messages and images stay as they are. Without a prompt the task is asked as it is.
+        """
+        conversation = task.messages
+        source = self.prompt or prompt
+        if self.system is not None:
+            rest = tuple(m for m in conversation if m.get("role") != "system")
+            conversation = ({"role": "system", "content": self.system}, *rest)
+        if source is None:
+            return conversation
+        text = render(source, question=task.question, **values)
+        last = max((i for i, m in enumerate(conversation) if m.get("role") == "user"), default=None)
+        if last is None:
+            return (*conversation, {"role": "user", "content": text})
+        return (*conversation[:last], _with_text(conversation[last], text), *conversation[last + 1 :])
+
+    def placeholders(self, count: int) -> Candidates:
+        """Stand-ins for this many replies of the greatest length."""
+        text = "x" * (self.max_tokens * BYTES_PER_TOKEN)
+        return tuple(Candidate(id=f"longest#{i}", text=text, answer="x") for i in range(count))
+
+    def built_in(self) -> str:
+        """Source of this node type's own prompt."""
+        return built_in(self.template)
+
+    async def ask(self, ctx: Context, requests: Sequence[Request]) -> list[Replies]:
+        """Draws these samples from this node's model with this node's parameters."""
+        return await ctx.sample(self.model, requests, sampling=self.sampling)
+
+    def enough(self, results: Sequence[Sample | FailedSample], ctx: Context) -> list[Sample]:
+        """The samples that came back; failures are already in the run log.
+
+        Raises:
+            TooFewSamplesError: fewer than ``min_success``.
+        """
+        samples = succeeded(results)
+        if len(samples) < min(self.min_success, len(results) or self.min_success):
+            first = next((r for r in results if isinstance(r, FailedSample)), None)
+            why = f" First failure: {first.error}: {first.message}" if first else ""
+            raise TooFewSamplesError(
+                f"nodes.{ctx.node}: {len(samples)} of {len(results)} calls came back, "
+                f"min_success is {self.min_success}.{why}"
+            )
+        return samples
+
+    def unparsed(self, ctx: Context, reply: str, why: str) -> None:
+        """Applies ``on_unparsed`` to a reply that stayed unreadable.
+
+        Raises:
+            UnparsedError: the policy is ``fail``.
+        """
+        ctx.note("unparsed", why=why, reply=reply[:500], policy=self.on_unparsed)
+        if self.on_unparsed == "fail":
+            raise UnparsedError(f"nodes.{ctx.node}: {why}. The reply began: {reply[:120]!r}")
+
+
+def written(sample: Sample, ctx: Context, *, number: int, parents: Candidates = ()) -> Candidate:
+    """The candidate that a sample's text makes; a text that was cut has an answer only where it states one."""
+    complete = sample.finish != "length"
+    return Candidate(
+        id=f"{ctx.node}#{number}",
+        text=sample.text,
+        answer=ctx.answer(sample.text, complete=complete),
+        parents=tuple(parent.id for parent in parents),
+        tokens=sample.tokens_out,
+        complete=complete,
+        logprob=sample.logprob,
+    )
+
+
+def _with_text(message: object, text: str) -> dict[str, object]:
+    """The message with its text replaced; parts that are not text (images) stay."""
+    old = dict(message)  # type: ignore[call-overload]  # a Message is a mapping
+    content = old.get("content")
+    if isinstance(content, list):
+        others = [part for part in content if not (isinstance(part, dict) and part.get("type") == "text")]
+        old["content"] = [{"type": "text", "text": text}, *others]
+    else:
+        old["content"] = text
+    return old

@@ -1,0 +1,56 @@
+"""Prompts: Jinja templates beside the nodes, rendered in a sandbox."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from archloom.nodes.errors import NodeError
+
+_environment = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+)
+
+
+class PromptError(NodeError):
+    """A prompt template cannot be rendered."""
+
+    code = "E404"
+    exit_code = 2
+
+
+@cache
+def built_in(name: str) -> str:
+    """Source of the prompt that ships as ``prompts/NAME.j2``."""
+    return (files("archloom.nodes") / "prompts" / f"{name}.j2").read_text(encoding="utf-8")
+
+
+def check_template(source: str, known: frozenset[str]) -> str | None:
+    """What is wrong with a template, or ``None``: a syntax error, or a variable that no node provides."""
+    try:
+        unknown = meta.find_undeclared_variables(_environment.parse(source)) - known
+    except TemplateError as exc:
+        return f"prompt template: {exc}"
+    if unknown:
+        return f"prompt template uses {', '.join(sorted(map(repr, unknown)))}; it may use {', '.join(sorted(known))}"
+    return None
+
+
+def render(source: str, **values: object) -> str:
+    """The template's text for these values.
+
+    Raises:
+        PromptError: an undefined name, or something the sandbox forbids.
+    """
+    try:
+        return _compiled(source).render(**values).strip()
+    except TemplateError as exc:
+        raise PromptError(f"prompt template cannot be rendered: {exc}") from exc
+
+
+@cache
+def _compiled(source: str):  # type: ignore[no-untyped-def]  # jinja2.Template; the cache keeps its type
+    return _environment.from_string(source)

@@ -1,0 +1,57 @@
+"""Runs things: the engine, budgets, the run log, evaluation, the report; ``models/`` speaks to the models."""
+
+from archloom.orchestrator._baselines import best_of_n, self_consistency, single_call
+from archloom.orchestrator._cell import FAILED_SCORE, FAILURE_RULE, Cell, cells_file
+from archloom.orchestrator._estimate import NodeEstimate, estimate, worst_case
+from archloom.orchestrator._evaluate import Evaluator, matched_samples
+from archloom.orchestrator._ledger import Ledger, Usage
+from archloom.orchestrator._log import (
+    AnyEvent,
+    CellObserved,
+    Decided,
+    NodeRan,
+    RunLog,
+    Started,
+    Stopped,
+    event_schema,
+    library_versions,
+    read_events,
+)
+from archloom.orchestrator._outcome import NodeOutcome, Note, RunResult
+from archloom.orchestrator._plan import PlannedNode, plan
+from archloom.orchestrator._workflow import ModelPool, Workflow, configuration_of
+
+__all__ = [
+    "AnyEvent",
+    "Cell",
+    "CellObserved",
+    "Decided",
+    "Evaluator",
+    "FAILED_SCORE",
+    "FAILURE_RULE",
+    "Ledger",
+    "ModelPool",
+    "NodeEstimate",
+    "NodeOutcome",
+    "NodeRan",
+    "Note",
+    "PlannedNode",
+    "RunLog",
+    "RunResult",
+    "Started",
+    "Stopped",
+    "Usage",
+    "Workflow",
+    "best_of_n",
+    "cells_file",
+    "configuration_of",
+    "estimate",
+    "event_schema",
+    "library_versions",
+    "matched_samples",
+    "plan",
+    "read_events",
+    "self_consistency",
+    "single_call",
+    "worst_case",
+]

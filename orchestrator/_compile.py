@@ -1,0 +1,64 @@
+"""A configuration as a LangGraph ``entrypoint`` with one ``task`` per node."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from archloom.nodes import Task
+from archloom.orchestrator._errors_in_groups import first_error
+from archloom.orchestrator._execution import Execution
+from archloom.orchestrator._outcome import NodeOutcome, RunResult
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
+    from langgraph.pregel import Pregel
+
+Start = Callable[[Task], Awaitable[Execution]]
+"""Makes the state of one run."""
+
+
+def compile_graph(
+    name: str, start: Start, read: Callable[[Any], Task], write: Callable[[RunResult], Any],
+    *, checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> Pregel[Any, Any, Any, Any]:  # fmt: skip
+    """The LangGraph object that runs one task.
+
+    All node tasks are submitted at once, in canonical order, and each waits for its inputs: LangGraph sees one
+    task per node, with its name, in its streams and checkpoints, and the schedule is that of a dataflow graph.
+    (Its ``StateGraph`` runs in supersteps, where a slow sibling holds back unrelated branches.)
+
+    Args:
+        name: Name of the workflow.
+        start: Makes the state of a run.
+        read: From the graph's input to a task.
+        write: From the result to the graph's output.
+        checkpointer: Keeps finished nodes, so that a run that is taken up again does not repeat them.
+    """
+    from langgraph.func import entrypoint, task
+
+    async def workflow(inputs: Any) -> Any:
+        execution = await start(read(inputs))
+
+        def node_task(node: str) -> Any:
+            async def body(of_task: str) -> dict[str, Any]:
+                return (await execution.run_node(node)).to_json()
+
+            return task(body, name=node)
+
+        calls = {node: node_task(node)(execution.task.id) for node in execution.configuration.order}
+
+        async def relay(node: str) -> None:
+            execution.finished(NodeOutcome.from_json(await calls[node]))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for node in calls:
+                    group.create_task(relay(node))
+        except BaseExceptionGroup as failed:
+            raise first_error(failed) from failed
+        return write(execution.result())
+
+    workflow.__name__ = name
+    return entrypoint(checkpointer=checkpointer)(workflow)

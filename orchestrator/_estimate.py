@@ -1,0 +1,59 @@
+"""What a run may cost, before it runs: by rendering every prompt with placeholder candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from archloom.graphs import Configuration
+from archloom.nodes import Candidates, ModelNode, Task
+from archloom.orchestrator._ledger import ZERO, Usage
+from archloom.orchestrator.models import Samplers
+
+_LEAST_BYTES = 6
+"""Prompt bounds count bytes; a token of running text rarely holds more than this many."""
+
+
+@dataclass(frozen=True)
+class NodeEstimate:
+    """Bounds for one node on one task.
+
+    Attributes:
+        least: Cost when every reply is empty and nothing is asked twice.
+        most: Cost when every reply uses its ``max_tokens`` and every re-ask is needed.
+    """
+
+    node: str
+    least: Usage
+    most: Usage
+
+
+def estimate(configuration: Configuration, samplers: Samplers, task: Task) -> Mapping[str, NodeEstimate]:
+    """Bounds for each node, in canonical order."""
+    given_most: dict[str, Candidates] = {}
+    out: dict[str, NodeEstimate] = {}
+    for name in configuration.order:
+        node = configuration.nodes[name]
+        longest = tuple(candidate for parent in node.after for candidate in given_most[parent])
+        least, most = ZERO, ZERO
+        if isinstance(node, ModelNode):
+            sampler = samplers[node.model]
+            for request in node.requests(task, longest):
+                need = sampler.need(request.messages, node.sampling)
+                for _ in range(request.n * node.attempts):
+                    most = most + need
+            for request in node.requests(task, longest[:1] and (replace(longest[0], text="", critiques=()),)):
+                tokens_in = sampler.client.prompt_tokens_bound(request.messages) // _LEAST_BYTES
+                for _ in range(request.n):
+                    least = least + Usage.of_call(sampler.price, tokens_in, 1)
+        given_most[name] = node.longest(longest)
+        out[name] = NodeEstimate(name, least, most)
+    return out
+
+
+def worst_case(configuration: Configuration, samplers: Samplers, task: Task) -> Usage:
+    """The most that all nodes together can cost on this task."""
+    total = ZERO
+    for bounds in estimate(configuration, samplers, task).values():
+        total = total + bounds.most
+    return total

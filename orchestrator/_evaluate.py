@@ -1,0 +1,77 @@
+"""Evaluating configurations on tasks: cells, a few tasks at a time, every one written down as it is done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from archloom.graphs import Configuration
+from archloom.orchestrator._cell import Cell
+from archloom.orchestrator._errors_in_groups import first_error
+from archloom.orchestrator._outcome import RunResult
+from archloom.orchestrator._workflow import ModelPool, Workflow
+from archloom.tasks import Example, TaskSet
+
+
+class Evaluator:
+    """Makes cells. What the store has is free; each cell carries its deployed cost all the same.
+
+    Args:
+        pool: Models and store.
+        tasks: Where tasks, targets and the scorer come from.
+        concurrency: Tasks under way at once.
+    """
+
+    def __init__(self, pool: ModelPool, tasks: TaskSet, *, concurrency: int = 8) -> None:
+        self.pool, self.tasks = pool, tasks
+        self._concurrency = concurrency
+        self._examples = {example.task.id: example for example in tasks.examples}
+
+    async def observe(
+        self, configuration: Configuration, task_ids: Iterable[str], *, replicate: int = 0
+    ) -> AsyncIterator[tuple[Cell, RunResult]]:
+        """The cells of a configuration on these tasks, in the order in which they are done.
+
+        Raises:
+            SearchBudgetError: the charged budget ended; cells given so far are complete.
+            ModelUnavailableError: a model cannot be used at all.
+        """
+        workflow = Workflow(configuration, pool=self.pool)
+        done: asyncio.Queue[tuple[Cell, RunResult] | None] = asyncio.Queue()
+        waiting = [self._examples[task_id] for task_id in task_ids]
+
+        async def work() -> None:
+            while waiting:
+                example = waiting.pop(0)
+                result = await workflow.arun(example.task, replicate=replicate)
+                await done.put((Cell.of(result, self._score(example, result), replicate=replicate), result))
+
+        async def work_all() -> None:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self._concurrency, len(waiting))):
+                        group.create_task(work())
+            finally:
+                await done.put(None)
+
+        working = asyncio.create_task(work_all())
+        try:
+            while (cell := await done.get()) is not None:
+                yield cell
+            await working
+        except BaseExceptionGroup as group:
+            raise first_error(group) from group
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    def _score(self, example: Example, result: RunResult) -> float | None:
+        if result.error is not None:
+            return None
+        return self.tasks.scorer.score(result.answer, result.text, example.target)
+
+
+def matched_samples(tokens: float, single: Sequence[Cell]) -> int:
+    """How many single calls cost this many tokens per task: the size of a matched-compute baseline, at least 1."""
+    mean = sum(cell.tokens for cell in single) / len(single)
+    return max(1, round(tokens / mean)) if mean else 1

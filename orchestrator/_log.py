@@ -1,0 +1,188 @@
+"""The run log: an append-only file of events from which every number of a report is computed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from archloom.orchestrator._ledger import Usage
+from archloom.orchestrator.errors import RunLogError
+
+LOG_VERSION = 1
+
+
+class Event(BaseModel):
+    """Base of all events."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
+    """When it was written, UTC."""
+
+
+class Started(Event):
+    """The first event: what this run is. A folder holds one run; it goes on only as the same run."""
+
+    event: Literal["started"] = "started"
+    log_version: int = LOG_VERSION
+    kind: Literal["eval", "search"]
+    identity: dict[str, str]
+    """What must be the same for the run to go on: digests of document and tasks, seed, settings."""
+    versions: dict[str, str] = Field(default_factory=lambda: library_versions())
+
+
+class CellObserved(Event):
+    """A cell was observed."""
+
+    event: Literal["cell"] = "cell"
+    part: Literal["search", "report"] = "report"
+    cell: dict[str, Any]
+    charged: Usage = Usage()
+    """Paid so far by all processes of this run."""
+
+
+class Stopped(Event):
+    """A process of this run ended in good order."""
+
+    event: Literal["stopped"] = "stopped"
+    charged: Usage
+    """Paid so far by all processes of this run."""
+    wall_s: float
+    """Seconds that this process took."""
+
+
+class NodeRan(Event):
+    """A node of one run: its candidates, cost and notes."""
+
+    event: Literal["node"] = "node"
+    task: str
+    outcome: dict[str, Any]
+
+
+class Decided(Event):
+    """The search decided something: a configuration was dropped, a stop rule held, a winner was recommended."""
+
+    event: Literal["decided"] = "decided"
+    what: str
+    fields: dict[str, Any] = {}
+
+
+AnyEvent: TypeAlias = Annotated[
+    Started | CellObserved | Stopped | NodeRan | Decided, Field(discriminator="event")
+]
+_adapter: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+class RunLog:
+    """``events.jsonl`` of a run folder. Each event is one line, written at once; a line that a kill cut in two
+    is removed when the run goes on."""
+
+    def __init__(self, folder: Path, events: list[AnyEvent]) -> None:
+        self.folder = folder
+        self.events = events
+        self._file = (folder / "events.jsonl").open("ab")
+
+    @classmethod
+    def open(
+        cls, folder: str | os.PathLike[str], kind: Literal["eval", "search"], identity: Mapping[str, str]
+    ) -> Self:
+        """Starts a run in this folder, or goes on with it.
+
+        Raises:
+            RunLogError: the folder holds another run.
+        """
+        path = Path(folder)
+        events: list[AnyEvent] = []
+        if (path / "events.jsonl").exists():
+            events = read_events(path, repair=True)
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+        if events:
+            started = events[0]
+            assert isinstance(started, Started)
+            changed = [name for name, value in identity.items() if started.identity.get(name) != value]
+            if started.kind != kind or changed:
+                what = ", ".join(changed) or f"it is a run of 'archloom {started.kind}'"
+                raise RunLogError(
+                    f"{path}: holds another run; different: {what}.",
+                    hint="Name another folder with --out, or remove this one.",
+                )
+        log = cls(path, events)
+        if not events:
+            log.write(Started(kind=kind, identity=dict(identity)))
+        return log
+
+    def write(self, event: AnyEvent) -> None:
+        """Appends an event."""
+        self._file.write(event.model_dump_json().encode() + b"\n")
+        self._file.flush()
+        self.events.append(event)
+
+    @property
+    def charged(self) -> Usage:
+        """Paid so far by all processes of this run, as of the last event that says so.
+
+        What a killed process paid after its last cell is missing here; its samples are in the store.
+        """
+        says = (event.charged for event in reversed(self.events) if isinstance(event, CellObserved | Stopped))
+        return next(says, Usage())
+
+    def close(self) -> None:
+        """Frees the file."""
+        self._file.close()
+
+
+def read_events(folder: str | os.PathLike[str], *, repair: bool = False) -> list[AnyEvent]:
+    """All events of a run folder.
+
+    Args:
+        folder: The folder.
+        repair: Cut a last line that is incomplete off the file.
+
+    Raises:
+        RunLogError: there is no log, or a line before the last cannot be read.
+    """
+    path = Path(folder) / "events.jsonl"
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise RunLogError(
+            f"{path}: cannot be read: {exc.strerror}.", hint="Name the folder of a run."
+        ) from exc
+    whole = data[: data.rfind(b"\n") + 1]
+    if repair and len(whole) < len(data):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    events: list[AnyEvent] = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            events.append(_adapter.validate_json(line))
+        except ValidationError as exc:
+            raise RunLogError(
+                f"{path}:{number}: not an event of this version: {exc.errors()[0]['msg']}."
+            ) from exc
+    if events and not isinstance(events[0], Started):
+        raise RunLogError(f"{path}:1: a run log begins with 'started'.")
+    return events
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of archloom and of what its results depend on."""
+    names = ("archloom", "langgraph", "optuna", "xllamacpp", "reasoning-gym", "numpy")
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def event_schema() -> dict[str, Any]:
+    """JSON schema of one line of the log."""
+    return _adapter.json_schema()

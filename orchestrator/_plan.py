@@ -1,0 +1,73 @@
+"""The plan: what an evaluation will cost, and what the store already has, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from archloom.graphs import Configuration
+from archloom.nodes import ModelNode, Task
+from archloom.orchestrator._estimate import estimate
+from archloom.orchestrator._ledger import ZERO, Usage
+from archloom.orchestrator._streams import stream_ordinals
+from archloom.orchestrator.models import Address, Samplers, SampleStore, request_key, stream_number
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """One node over all tasks.
+
+    Attributes:
+        node: Its name.
+        type: Its type.
+        least: Cost when every reply is as short as can be.
+        most: Cost when every reply uses its ``max_tokens`` and every re-ask is needed; a hard bound.
+        stored: Samples that the store has. Known for nodes that come first; what later nodes ask depends on
+            the replies, so for them it is ``None``.
+        missing: Samples of such a node that have to be drawn.
+    """
+
+    node: str
+    type: str
+    least: Usage
+    most: Usage
+    stored: int | None
+    missing: int | None
+
+
+def plan(
+    configuration: Configuration, samplers: Samplers, tasks: Iterable[Task], store: SampleStore
+) -> list[PlannedNode]:
+    """What each node will do on these tasks, in canonical order. No model is started, nothing is written."""
+    ordinals = stream_ordinals(configuration, samplers)
+    least: dict[str, Usage] = dict.fromkeys(configuration.order, ZERO)
+    most = dict(least)
+    addresses: dict[str, set[Address]] = {name: set() for name in configuration.order}
+    for task in tasks:
+        for name, bounds in estimate(configuration, samplers, task).items():
+            least[name], most[name] = least[name] + bounds.least, most[name] + bounds.most
+        for name in configuration.order:
+            addresses[name] |= _first_addresses(configuration, samplers, ordinals, name, task)
+    out = []
+    for name in configuration.order:
+        node = configuration.nodes[name]
+        known = isinstance(node, ModelNode) and not node.after
+        stored = sum(store.get(address) is not None for address in addresses[name]) if known else None
+        missing = len(addresses[name]) - stored if stored is not None else None
+        out.append(PlannedNode(name, node.type, least[name], most[name], stored, missing))
+    return out
+
+
+def _first_addresses(
+    configuration: Configuration, samplers: Samplers, ordinals: Mapping[str, int], name: str, task: Task
+) -> set[Address]:
+    """Addresses of the samples that a node without predecessors will ask for."""
+    node = configuration.nodes[name]
+    if not isinstance(node, ModelNode) or node.after:
+        return set()
+    identity, stream = samplers[node.model].client.identity, stream_number(ordinals[name], 0)
+    return {
+        Address(request_key(identity, request.messages, node.sampling), stream, request.start + i)
+        for request in node.requests(task, ())
+        for i in range(request.n)
+    }

@@ -1,0 +1,51 @@
+"""Architecture search: space, cells, optimizers, honest comparison."""
+
+from archloom.search._cells import Cells
+from archloom.search._comparison import Comparison, Gap, evaluate_all
+from archloom.search._files import write_whole
+from archloom.search._of_document import DocumentSpace, space_of
+from archloom.search._pareto import hypervolume, non_dominated
+from archloom.search._search import SearchResult, Setting, prepare, run_search
+from archloom.search._space import Axis, Point, Space
+from archloom.search._statistics import (
+    Interval,
+    McNemar,
+    mcnemar,
+    mean_interval,
+    noise_floor,
+    paired_difference,
+    pass_at_k,
+    tasks_needed,
+    wilson,
+)
+from archloom.search._study import State, Study
+
+__all__ = [
+    "Axis",
+    "Cells",
+    "Comparison",
+    "DocumentSpace",
+    "Gap",
+    "Interval",
+    "McNemar",
+    "Point",
+    "SearchResult",
+    "Setting",
+    "Space",
+    "State",
+    "Study",
+    "evaluate_all",
+    "hypervolume",
+    "mcnemar",
+    "mean_interval",
+    "noise_floor",
+    "non_dominated",
+    "paired_difference",
+    "pass_at_k",
+    "prepare",
+    "run_search",
+    "space_of",
+    "tasks_needed",
+    "wilson",
+    "write_whole",
+]

@@ -1,0 +1,139 @@
+"""The held-out comparison: the winner, its rivals and its baselines on tasks that the search never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from archloom.graphs import Configuration
+from archloom.orchestrator import Cell, best_of_n, matched_samples, self_consistency, single_call
+from archloom.search._of_document import DocumentSpace
+from archloom.search._space import Point
+from archloom.search._study import Study
+
+_RIVALS = 2
+"""Configurations off the front that are reported too, so that what was rejected can be seen."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A configuration in the comparison.
+
+    Attributes:
+        configuration: What was run.
+        name: Short name, unique in the comparison.
+        role: What it stands for.
+        matched: Id of the baseline at the same tokens.
+    """
+
+    configuration: Configuration
+    name: str
+    role: str
+    matched: str | None = None
+
+
+@dataclass
+class HeldOut:
+    """Cells of all contenders on the report tasks.
+
+    Attributes:
+        contenders: By id of the configuration; the winner first, then the front, baselines, rivals.
+        cells: Their cells, in the order of the report tasks.
+    """
+
+    contenders: dict[str, Contender] = field(default_factory=dict)
+    cells: dict[str, list[Cell]] = field(default_factory=dict)
+
+    def add(self, contender: Contender) -> None:
+        """Adds a contender; the first role of a configuration counts."""
+        self.contenders.setdefault(contender.configuration.id, contender)
+
+    @property
+    def winner(self) -> Contender:
+        """The recommended configuration."""
+        return next(contender for contender in self.contenders.values() if contender.role == "winner")
+
+    def paired(self, first: str, second: str) -> tuple[list[float], list[float]]:
+        """Scores of two configurations on the tasks that both were run on; a failure counts 0."""
+        other = {cell.task: cell for cell in self.cells[second]}
+        both = [(cell.value, other[cell.task].value) for cell in self.cells[first] if cell.task in other]
+        return [a for a, _ in both], [b for _, b in both]
+
+
+async def compare(
+    study: Study, space: DocumentSpace, winner: Point, front: Sequence[Point], names: Mapping[Point, str], task_ids: Sequence[str]
+) -> HeldOut:  # fmt: skip
+    """Runs everything that the report compares, on held-out tasks, at matched compute.
+
+    Each configuration of the search is set against self-consistency with as many samples of its own generator
+    as cost the same tokens; the winner also against a single call and against best-of-n judged by the same
+    model. Most of that is free, because the samples are in the store.
+    """
+    held = HeldOut()
+    first = space.configuration(winner)
+    chosen = [(winner, "winner"), *((point, "front") for point in front)]
+    chosen += [(point, "tried") for point in _rivals(study, space, {point for point, _ in chosen})]
+    for point, role in chosen:
+        held.add(Contender(space.configuration(point), names[point], role))
+    base = single_call(first)
+    if base is not None:
+        held.add(Contender(base, base.name, "baseline"))
+    held.cells |= await study.report_on([c.configuration for c in held.contenders.values()], task_ids)
+    for contender in list(held.contenders.values()):
+        if contender.role != "baseline":
+            await _match(study, held, contender, task_ids)
+    if base is not None:
+        await _best_of(study, held, task_ids)
+    return held
+
+
+async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Sequence[str]) -> None:
+    """Adds the self-consistency baseline at a contender's tokens."""
+    one = single_call(contender.configuration)
+    if one is None or not held.cells[contender.configuration.id]:
+        return
+    held.cells |= await study.report_on([one], task_ids)
+    if not held.cells[one.id]:
+        return
+    samples = matched_samples(_tokens(held, contender.configuration.id), held.cells[one.id])
+    rival = self_consistency(contender.configuration, samples)
+    assert rival is not None, "a workflow with a single call has a generator"
+    held.cells |= await study.report_on([rival], task_ids)
+    temperature = getattr(rival.nodes["draft"], "temperature", 0.0)
+    held.add(Contender(rival, f"{rival.name} T{temperature:g}", "baseline"))
+    held.contenders[contender.configuration.id] = Contender(
+        contender.configuration, contender.name, contender.role, matched=rival.id
+    )
+
+
+async def _best_of(study: Study, held: HeldOut, task_ids: Sequence[str]) -> None:
+    """Adds best-of-n at the winner's tokens; its own cost is measured at n = 1 first."""
+    winner = held.winner.configuration
+    unit = best_of_n(winner, 1)
+    assert unit is not None, "a workflow with a single call has a generator"
+    cost = await study.report_on([unit], task_ids)
+    if not cost[unit.id]:
+        return
+    samples = matched_samples(_tokens(held, winner.id), cost[unit.id])
+    rival = best_of_n(winner, samples)
+    assert rival is not None, "a workflow with a single call has a generator"
+    held.cells |= await study.report_on([rival], task_ids)
+    held.add(Contender(rival, rival.name, "baseline"))
+
+
+def _rivals(study: Study, space: DocumentSpace, chosen: set[Point]) -> list[Point]:
+    """The best of the rest, by their mean on the search tasks they saw; more tasks first among equals."""
+    taken = {space.configuration(point).id for point in chosen}
+    by_id = {space.configuration(point).id: point for point in study.observed}
+    seen = [
+        (fmean(c.value for c in cells), len(cells), id_) for id_, cells in study.state.search.items() if cells
+    ]
+    ranked = sorted(
+        (entry for entry in seen if entry[2] not in taken), key=lambda entry: (-entry[0], -entry[1], entry[2])
+    )
+    return [by_id[id_] for _, _, id_ in ranked[:_RIVALS]]
+
+
+def _tokens(held: HeldOut, id_: str) -> float:
+    return fmean(cell.tokens for cell in held.cells[id_])

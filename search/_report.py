@@ -1,0 +1,263 @@
+"""From a finished study to what the report shows; every number here comes from cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from statistics import fmean
+
+import numpy as np
+
+from archloom.graphs import Objective, picture
+from archloom.orchestrator import FAILURE_RULE, Cell, Started, library_versions
+from archloom.orchestrator.report import ConvergencePoint, Dropped, Interval, ReportData, Row, TaskRow
+from archloom.search._comparison import costs
+from archloom.search._held_out import Contender, HeldOut
+from archloom.search._statistics import mean_interval, noise_floor, paired_difference, tasks_needed
+from archloom.search._study import Study
+from archloom.tasks import TaskSet
+
+_ROLES = {"winner": 0, "front": 1, "baseline": 2, "tried": 3}
+_SHORT = 160
+
+
+def build_report(
+    study: Study, held: HeldOut, *, title: str, objective: Objective, search: TaskSet, report: TaskSet,
+    names: Mapping[str, str], dropped: Sequence[Dropped] = (),
+) -> ReportData:  # fmt: skip
+    """The report of a study.
+
+    Args:
+        study: The finished study.
+        held: The held-out comparison.
+        title: Name of the workflow.
+        objective: What was looked for.
+        search: Tasks the search saw.
+        report: Tasks only the report saw.
+        names: Name of each configuration of the search, by id.
+        dropped: What the search gave up, and why.
+    """
+    rows = [
+        _row(study, held, contender)
+        for contender in held.contenders.values()
+        if held.cells[contender.configuration.id]
+    ]
+    listed = set(held.contenders)
+    rows += [
+        _tried(id_, names[id_], cells)
+        for id_, cells in study.state.search.items()
+        if id_ not in listed and cells
+    ]
+    rows.sort(key=lambda row: (_ROLES[row.role], row.tokens, row.name))
+    winner = held.winner
+    floor, floor_note = _floor(study)
+    started = study.log.events[0]
+    return ReportData(
+        title=title,
+        subtitle=f"{len(study.state.search)} configurations searched on {len(search.examples)} tasks, "
+        f"compared on {len(report.examples)} others",
+        created=_day(started.at),
+        objective=_objective(objective),
+        rule_for_failures=FAILURE_RULE,
+        verdict=verdict(held),
+        rows=tuple(rows),
+        front=tuple(c.name for c in sorted(_front(held), key=lambda c: _mean(held, c, "tokens"))),
+        convergence=tuple(
+            ConvergencePoint(tokens=tokens, cost_usd=cost, best_score=score, cells=cells)
+            for tokens, cost, score, cells in study.state.convergence
+        ),
+        winner_drawing=picture(winner.configuration),
+        winner_yaml=winner.configuration.to_yaml(),
+        tasks=tuple(_task_rows(held, report)),
+        noise_floor=floor,
+        noise_floor_note=floor_note,
+        facts=tuple(_facts(study, search, report, started)),
+        dropped=tuple(dropped),
+        notes=tuple(_notes(held, winner)),
+    )
+
+
+def verdict(held: HeldOut) -> str:
+    """What won, by how much, against what, in one or two sentences."""
+    winner = held.winner
+    id_ = winner.configuration.id
+    if not held.cells[id_]:
+        return "The budget ended before the winner could be compared on held-out tasks."
+    count = len(held.cells[id_])
+    text = f"{winner.name} scores {_percent(_mean(held, winner, 'value'))} on {count} held-out tasks"
+    for rival, label in _against(held):
+        if rival.configuration.id == id_:
+            return (
+                f"{text}. One call of the model is the best there is here: nothing that was tried beats it."
+            )
+        gap = paired_difference(*held.paired(id_, rival.configuration.id))
+        ratio = _mean(held, winner, "tokens") / max(1e-9, _mean(held, rival, "tokens"))
+        text += f"; against {label} {_gap(gap)} at {ratio:.2g}× its tokens"
+    return f"{text}. Intervals are 95 %, paired over tasks."
+
+
+def _against(held: HeldOut) -> list[tuple[Contender, str]]:
+    single = [(c, "a single call") for c in held.contenders.values() if c.name == "single call"]
+    matched = held.contenders.get(held.winner.matched or "")
+    pairs = [*single, *([(matched, f"{matched.name} (matched tokens)")] if matched else [])]
+    return [(contender, label) for contender, label in pairs if held.cells.get(contender.configuration.id)]
+
+
+def _row(study: Study, held: HeldOut, contender: Contender) -> Row:
+    id_ = contender.configuration.id
+    cells = held.cells[id_]
+    score = mean_interval([cell.value for cell in cells])
+    searched = study.state.search.get(id_, [])
+    matched = held.contenders.get(contender.matched or "")
+    gap = (
+        paired_difference(*held.paired(id_, matched.configuration.id))
+        if matched and matched is not contender
+        else None
+    )
+    return Row(
+        name=contender.name,
+        config_id=id_,
+        summary=" → ".join(drawn.name for drawn in picture(contender.configuration).nodes),
+        role=contender.role,  # type: ignore[arg-type]  # one of the four roles
+        tasks=len(cells),
+        missing=sum(cell.failed for cell in cells),
+        score=score.estimate,
+        interval=Interval(low=score.low, high=score.high),
+        **costs(cells),
+        matched=matched.name if matched and gap else None,
+        matched_difference=gap.estimate if gap else None,
+        matched_interval=Interval(low=gap.low, high=gap.high) if gap else None,
+        searched_score=fmean(cell.value for cell in searched) if searched else None,
+        searched_tasks=len(searched),
+    )
+
+
+def _tried(id_: str, name: str, cells: Sequence[Cell]) -> Row:
+    return Row(
+        name=name, config_id=id_, role="tried", tasks=0, missing=sum(cell.failed for cell in cells), score=None,
+        **costs(cells), searched_score=fmean(cell.value for cell in cells), searched_tasks=len(cells),
+    )  # fmt: skip
+
+
+def _front(held: HeldOut) -> list[Contender]:
+    return [
+        c
+        for c in held.contenders.values()
+        if c.role in {"winner", "front"} and held.cells[c.configuration.id]
+    ]
+
+
+def _mean(held: HeldOut, contender: Contender, measure: str) -> float:
+    return fmean(getattr(cell, measure) for cell in held.cells[contender.configuration.id])
+
+
+def _floor(study: Study) -> tuple[float | None, str]:
+    cells = study.state.search
+    ids = [id_ for id_ in cells if cells[id_]]
+    tasks = list(dict.fromkeys(cell.task for id_ in ids for cell in cells[id_]))
+    if len(ids) < 2 or len(tasks) < 2:
+        return None, ""
+    table = np.full((len(ids), len(tasks)), np.nan)
+    column = {task: number for number, task in enumerate(tasks)}
+    for row, id_ in enumerate(ids):
+        for cell in cells[id_]:
+            table[row, column[cell.task]] = cell.value
+    note = (
+        f"The best of these {len(ids)} configurations would lead their mean by this much on the search tasks "
+        "by luck alone, were all equally good."
+    )
+    return noise_floor(table), note
+
+
+def _task_rows(held: HeldOut, report: TaskSet) -> list[TaskRow]:
+    cells = {
+        contender.name: {cell.task: cell for cell in held.cells[id_]}
+        for id_, contender in held.contenders.items()
+    }
+    rows = []
+    for example in report.examples:
+        seen = {name: own[example.task.id] for name, own in cells.items() if example.task.id in own}
+        question = " ".join(example.task.question.split())
+        rows.append(
+            TaskRow(
+                id=example.task.id,
+                question=question if len(question) <= _SHORT else question[: _SHORT - 1] + "…",
+                scores={name: cell.score for name, cell in seen.items()},
+                answers={name: cell.answer for name, cell in seen.items() if cell.answer is not None},
+            )
+        )
+    return rows
+
+
+def _facts(study: Study, search: TaskSet, report: TaskSet, started: object) -> list[tuple[str, str]]:
+    charged = study.charged
+    assert isinstance(started, Started)
+    models = dict.fromkeys(
+        study.evaluator.pool.peek(c)[name].client.identity
+        for c in (study.space.configuration(point) for point in study.observed)
+        for name in c.used_models
+    )
+    full = study.space.size * len(search.examples)
+    seen = sum(map(len, study.state.search.values()))
+    return [
+        ("Models", ", ".join(models)),
+        ("Task set", search.name),
+        (
+            "Split",
+            f"{len(search.examples)} search tasks, {len(report.examples)} report tasks, no question in both",
+        ),
+        ("Search saw", f"{seen:,} of the {full:,} cells of the whole space"),
+        ("Search ended by", study.state.stopped),
+        (
+            "Charged",
+            f"{charged.calls:,} calls, {charged.tokens:,} tokens, ${charged.cost_usd:.4f}, search and report together",
+        ),
+        (
+            "Optimizer",
+            ", ".join(f"{k} {v}" for k, v in started.identity.items() if k in {"optimizer", "seed"}),
+        ),
+        ("Tasks digest", search.digest[:16] + " / " + report.digest[:16]),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in library_versions().items())),
+    ]
+
+
+def _notes(held: HeldOut, winner: Contender) -> list[str]:
+    notes = [
+        "Every configuration is compared with self-consistency over its own first generator, with as many samples as "
+        "cost the same tokens per task, on the same held-out tasks."
+    ]
+    id_ = winner.configuration.id
+    for rival, label in _against(held):
+        first, second = held.paired(id_, rival.configuration.id)
+        if rival.configuration.id == id_ or len(first) < 2:
+            continue
+        gap = paired_difference(first, second)
+        if gap.low <= 0 <= gap.high:
+            needed = tasks_needed(first, second)
+            more = (
+                f"about {needed:,} tasks would tell them apart"
+                if needed
+                else "no number of tasks would tell them apart"
+            )
+            notes.append(
+                f"The winner and {label} are not told apart by these tasks; at the difference seen, {more}."
+            )
+    return notes
+
+
+def _objective(objective: Objective) -> str:
+    limits = [f"{name} ≤ {limit:g} per task" for name, limit in objective.within if limit is not None]
+    words = f"front of {' × '.join(objective.pareto)}" if objective.pareto else "highest score"
+    return f"{words}{', within ' + ', '.join(limits) if limits else ''}"
+
+
+def _gap(gap: tuple[float, float, float]) -> str:
+    return "{:+.1f} points [{:+.1f}, {:+.1f}]".format(*(100 * value for value in gap)).replace("-", "−")
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _day(at: str) -> str:
+    return datetime.fromisoformat(at).strftime("%Y-%m-%d %H:%M UTC")

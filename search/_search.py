@@ -1,0 +1,194 @@
+"""A whole search: from a document with holes to a winner, a front, a log and a report in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from archloom.graphs import Configuration, Document, SearchSpec
+from archloom.orchestrator import Evaluator, ModelPool, RunLog
+from archloom.orchestrator.models import SampleStore
+from archloom.orchestrator.report import ReportData, render_report
+from archloom.search._files import write_whole
+from archloom.search._held_out import HeldOut, compare
+from archloom.search._names import unique_names
+from archloom.search._of_document import DocumentSpace, space_of
+from archloom.search._report import build_report
+from archloom.search._study import Progress, Study, points_of
+from archloom.search.optimizers import Recommendation, make_optimizer
+from archloom.tasks import TaskSet, load_tasks
+from archloom.tools.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found and where it wrote it.
+
+    Attributes:
+        winner: The recommended configuration.
+        front: The configurations on the front, cheapest first; the winner is one of them or within the limits.
+        held: Everything compared on held-out tasks.
+        report: What the report shows.
+        stopped: Why the search ended.
+        budget_ended: The search budget ended before the optimizer was done.
+        folder: The run folder.
+    """
+
+    winner: Configuration
+    front: tuple[Configuration, ...]
+    held: HeldOut
+    report: ReportData
+    stopped: str
+    budget_ended: bool
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that is needed to begin, checked: bad input is found before a folder is made or a model is started."""
+
+    document: Document
+    spec: SearchSpec
+    space: DocumentSpace
+    search: TaskSet
+    report: TaskSet
+
+
+def prepare(document: Document, spec: SearchSpec, *, tasks_base: Path | None = None) -> Setting:
+    """Checks everything that can be checked before the first call.
+
+    Raises:
+        UsageError: no hole, no task set, too few tasks, an unknown optimizer.
+    """
+    space = space_of(document)
+    if spec.tasks is None:
+        raise UsageError(
+            f"{document.source}: there is no task set to search on.",
+            hint="Write 'search: {tasks: ...}' or use --tasks.",
+        )
+    tasks = load_tasks(spec.tasks, base=tasks_base or document.folder)
+    search, report = tasks.split(spec.search_tasks, spec.report_tasks, seed=spec.seed)
+    return Setting(document, spec, space, search, report)
+
+
+async def run_search(
+    setting: Setting,
+    *,
+    folder: Path,
+    store: SampleStore,
+    concurrency: int = 8,
+    progress: Progress = lambda state: None,
+    say: Callable[[str], None] = lambda line: None,
+) -> SearchResult:
+    """Searches, compares on held-out tasks, and writes ``best.yaml``, ``front/``, ``cells.jsonl``, ``report.json``
+    and ``report.html`` beside the event log. Run again on the same folder, it goes on where it was.
+
+    Raises:
+        RunLogError: the folder holds another run.
+        ModelUnavailableError: a model cannot be used.
+        NoEvidenceError: the budget ended before anything was observed.
+    """
+    spec, space = setting.spec, setting.space
+    log = RunLog.open(folder, "search", _identity(setting))
+    try:
+        async with ModelPool(store, budget=spec.budget) as pool:
+            examples = TaskSet(
+                name=setting.search.name, answer=setting.search.answer, scorer=setting.search.scorer,
+                examples=(*setting.search.examples, *setting.report.examples),
+            )  # fmt: skip
+            task_ids = [example.task.id for example in setting.search.examples]
+            random.Random(spec.seed).shuffle(task_ids)  # noqa: S311 - one random order, the same for everybody
+            optimizer = make_optimizer(
+                spec.optimizer, space, task_ids, spec.objective, seed=spec.seed, options=dict(spec.options)
+            )
+            evaluator = Evaluator(pool, examples, concurrency=concurrency)
+            study = Study(space, evaluator, optimizer, log, objective=spec.objective, progress=progress)
+            try:
+                found = await study.search()
+                say(f"search ended by {study.state.stopped}; now the held-out comparison")
+                names = unique_names(space, list(study.observed))
+                ids = [example.task.id for example in setting.report.examples]
+                held = await compare(study, space, found.point, _front(space, found), names, ids)
+            finally:
+                study.close()
+            report = build_report(
+                study, held, title=setting.document.name, objective=spec.objective,
+                search=setting.search, report=setting.report,
+                names={space.configuration(point).id: name for point, name in names.items()},
+            )  # fmt: skip
+            return _write(setting, study, found, held, report, folder)
+    finally:
+        log.close()
+
+
+def _identity(setting: Setting) -> dict[str, str]:
+    """What a run folder must agree on to go on; a budget may grow."""
+    document = {
+        key: value for key, value in setting.document.data.items() if key not in {"search", "doc", "name"}
+    }
+    spec = setting.spec
+    return {
+        "document": hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16],
+        "tasks": (setting.search.digest + setting.report.digest)[:16] + setting.report.digest[:16],
+        "objective": spec.objective.model_dump_json(),
+        "optimizer": spec.optimizer,
+        "options": orjson.dumps(spec.options, option=orjson.OPT_SORT_KEYS).decode(),
+        "seed": str(spec.seed),
+    }
+
+
+def _front(space: DocumentSpace, found: Recommendation) -> list[tuple[int, ...]]:
+    return [point for point in points_of(found) if point != found.point]
+
+
+def _write(
+    setting: Setting, study: Study, found: Recommendation, held: HeldOut, report: ReportData, folder: Path
+) -> SearchResult:
+    """All files of the result; each appears whole or not at all."""
+    winner = held.winner.configuration
+    members = sorted(
+        (c for c in held.contenders.values() if c.role in {"winner", "front"}),
+        key=lambda c: sum(cell.tokens for cell in held.cells[c.configuration.id]),
+    )
+    rows = {row.config_id: row for row in report.rows}
+    write_whole(folder / "best.yaml", winner.to_yaml(comment=_provenance(setting, rows[winner.id])).encode())
+    for old in (folder / "front").glob("*.yaml"):
+        old.unlink()
+    for number, member in enumerate(members, 1):
+        text = member.configuration.to_yaml(comment=_provenance(setting, rows[member.configuration.id]))
+        write_whole(folder / "front" / f"{number:02}-{member.configuration.id}.yaml", text.encode())
+    write_whole(folder / "cells.jsonl", study.cells_file())
+    write_whole(folder / "report.json", report.model_dump_json(indent=1).encode())
+    write_whole(folder / "report.html", render_report(report).encode())
+    return SearchResult(
+        winner=winner,
+        front=tuple(member.configuration for member in members),
+        held=held,
+        report=report,
+        stopped=study.state.stopped,
+        budget_ended="budget" in study.state.stopped,
+        folder=folder,
+    )
+
+
+def _provenance(setting: Setting, row: object) -> str:
+    """Where a workflow file comes from: only what is the same in every replay."""
+    from archloom.orchestrator.report import Row
+
+    assert isinstance(row, Row)
+    score = "not compared on held-out tasks"
+    if row.score is not None and row.interval is not None:
+        low, high = row.interval.low, row.interval.high
+        score = f"score {row.score:.3f} [{low:.3f}, {high:.3f}] on {row.tasks} held-out tasks, {row.tokens:.1f} tokens per task"
+    return "\n".join((
+        f"Found by archloom search: {row.name}",
+        score,
+        f"tasks: {setting.spec.tasks}",
+        f"digests: search {setting.search.digest[:16]}, report {setting.report.digest[:16]}",
+        f"optimizer {setting.spec.optimizer}, seed {setting.spec.seed}, configuration {row.config_id}",
+    ))  # fmt: skip

@@ -1,0 +1,215 @@
+"""A study: space, evaluator, optimizer, objective and budget; it stops, goes on, and replays exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic
+
+from archloom.graphs import Configuration, Objective
+from archloom.orchestrator import (
+    Cell,
+    CellObserved,
+    Decided,
+    Evaluator,
+    RunLog,
+    Stopped,
+    Usage,
+    cells_file,
+)
+from archloom.orchestrator.errors import SearchBudgetError
+from archloom.search._of_document import DocumentSpace
+from archloom.search._space import Point
+from archloom.search.optimizers import Observation, Optimizer, Recommendation
+
+Progress = Callable[["State"], None]
+SEARCH_SHARE = 0.75
+"""Share of a search budget that the search may use; the rest is for the held-out report."""
+
+
+@dataclass
+class State:
+    """How far a study is; what the live table shows.
+
+    Attributes:
+        phase: What it does now.
+        cells: Cells observed so far, in all parts.
+        search: Cells of the search part by configuration.
+        leader: The configuration that the search would recommend now.
+        charged: Paid so far, over all processes of this run.
+        started: ``monotonic()`` of this process's start.
+        stopped: Why the search ended.
+    """
+
+    phase: str = "search"
+    cells: int = 0
+    search: dict[str, list[Cell]] = field(default_factory=dict)
+    report: dict[str, list[Cell]] = field(default_factory=dict)
+    leader: str | None = None
+    charged: Usage = field(default_factory=Usage)
+    started: float = field(default_factory=monotonic)
+    stopped: str = ""
+    convergence: list[tuple[int, float, float, int]] = field(default_factory=list)
+
+
+class Study:
+    """Runs a search to its recommendation, and evaluates configurations on held-out tasks.
+
+    Everything is written to the log as it happens. A study that is run again on the same log takes the cells
+    that are there as known and goes the same way: the optimizer is told cells in the order in which it asked
+    for them, never in the order in which they were done.
+    """
+
+    def __init__(
+        self, space: DocumentSpace, evaluator: Evaluator, optimizer: Optimizer, log: RunLog, *,
+        objective: Objective, progress: Progress = lambda state: None,
+    ) -> None:  # fmt: skip
+        self.space, self.evaluator, self.optimizer, self.log = space, evaluator, optimizer, log
+        self.objective = objective
+        self.state = State()
+        self._progress = progress
+        self._known = {
+            (event.part, *_key(event.cell)): event for event in log.events if isinstance(event, CellObserved)
+        }
+        self.observed: dict[Point, None] = {}
+        self._paid_then = Usage()  # when the cells that the optimizer was told last were observed
+        evaluator.pool.charged.settled = log.charged
+
+    @property
+    def charged(self) -> Usage:
+        """Paid so far by all processes of this run."""
+        return self.evaluator.pool.charged.settled
+
+    async def search(self) -> Recommendation:
+        """Asks, observes and tells until the optimizer or the budget ends it.
+
+        Raises:
+            NoEvidenceError: the budget ended before anything was observed.
+        """
+        while not self.state.stopped:
+            wanted = self.optimizer.ask()
+            if not wanted:
+                self.state.stopped = "the optimizer's own stopping rule"
+                break
+            if self._search_share_used():
+                self.state.stopped = (
+                    f"{SEARCH_SHARE:.0%} of the search budget is used; the rest is for the report"
+                )
+                break
+            cells: list[Cell] = []
+            try:
+                for observation in wanted:
+                    await self._observe(observation, cells)
+            except SearchBudgetError as exc:
+                self.state.stopped = exc.message
+            self.optimizer.tell(cells)
+            self._converge(cells)
+        recommendation = self.optimizer.recommend()
+        self._decide("search_stopped", why=self.state.stopped)
+        return recommendation
+
+    async def report_on(
+        self, configurations: Iterable[Configuration], task_ids: Sequence[str]
+    ) -> dict[str, list[Cell]]:
+        """Cells of these configurations on held-out tasks, by configuration; fewer when the budget ends."""
+        self.state.phase = "report"
+        out: dict[str, list[Cell]] = {}
+        for configuration in configurations:
+            if configuration.id in self.state.report:
+                out[configuration.id] = self.state.report[configuration.id]
+                continue
+            cells = out.setdefault(configuration.id, [])
+            try:
+                await self._cells("report", configuration, task_ids, cells)
+            except SearchBudgetError as exc:
+                self.state.stopped = exc.message
+            order = {task: place for place, task in enumerate(task_ids)}
+            cells.sort(key=lambda cell: order[cell.task])
+            self.state.report[configuration.id] = cells
+        return out
+
+    def close(self) -> None:
+        """Writes what this process paid; call it however the study ends."""
+        self.log.write(Stopped(charged=self.charged, wall_s=round(monotonic() - self.state.started, 3)))
+
+    def cells_file(self) -> bytes:
+        """All cells of the study, search and report, in one fixed order."""
+        return cells_file(
+            [cell for part in (self.state.search, self.state.report) for c in part.values() for cell in c]
+        )
+
+    def _search_share_used(self) -> bool:
+        ledger = self.evaluator.pool.charged
+        spent, budget = ledger.settled, ledger.budget
+        return any(
+            limit is not None and used >= SEARCH_SHARE * limit
+            for used, limit in (
+                (spent.tokens, budget.tokens),
+                (spent.cost_usd, budget.cost_usd),
+                (spent.calls, budget.calls),
+            )
+        ) or (budget.time_s is not None and monotonic() - self.state.started >= SEARCH_SHARE * budget.time_s)
+
+    async def _observe(self, observation: Observation, cells: list[Cell]) -> None:
+        self.observed[observation.point] = None
+        configuration = self.space.configuration(observation.point)
+        found: list[Cell] = []
+        try:
+            await self._cells("search", configuration, observation.task_ids, found)
+        finally:
+            order = {task: place for place, task in enumerate(observation.task_ids)}
+            found.sort(key=lambda cell: order[cell.task])
+            cells.extend(found)
+            self.state.search.setdefault(configuration.id, []).extend(found)
+
+    async def _cells(
+        self, part: str, configuration: Configuration, task_ids: Sequence[str], out: list[Cell]
+    ) -> None:
+        """Known cells from the log, the rest from the evaluator."""
+        missing = []
+        for task in task_ids:
+            known = self._known.get((part, configuration.id, task, 0))
+            if known is None:
+                missing.append(task)
+            else:
+                out.append(Cell(**known.cell))
+                self._paid_then = max(self._paid_then, known.charged, key=lambda usage: usage.tokens)
+        self._count(len(task_ids) - len(missing))
+        async for cell, _ in self.evaluator.observe(configuration, missing):
+            self._paid_then = self.charged
+            self.log.write(
+                CellObserved(
+                    part="search" if part == "search" else "report", cell=cell.to_json(), charged=self.charged
+                )
+            )
+            out.append(cell)
+            self._count(1)
+
+    def _count(self, cells: int) -> None:
+        self.state.cells += cells
+        self.state.charged = self.charged
+        self._progress(self.state)
+
+    def _converge(self, cells: list[Cell]) -> None:
+        if not cells:
+            return
+        recommendation = self.optimizer.recommend()
+        self.state.leader = self.space.configuration(recommendation.point).id
+        paid = self._paid_then
+        self.state.convergence.append(
+            (paid.tokens, paid.cost_usd, recommendation.evidence.score.estimate, self.state.cells)
+        )
+
+    def _decide(self, what: str, **fields: object) -> None:
+        known = any(isinstance(event, Decided) and event.what == what for event in self.log.events)
+        if not known:
+            self.log.write(Decided(what=what, fields=dict(fields)))
+
+
+def _key(cell: dict[str, object]) -> tuple[object, object, object]:
+    return (cell["config"], cell["task"], cell.get("replicate", 0))
+
+
+def points_of(recommendation: Recommendation) -> tuple[Point, ...]:
+    """The recommended point and the front, each once."""
+    return tuple(dict.fromkeys((recommendation.point, *recommendation.front)))

@@ -1,0 +1,188 @@
+"""What a race believes: scores and costs of every candidate, and who may be the best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archloom.graphs import Measure, Objective
+from archloom.search._cells import Cells
+from archloom.search._objective import cost_measures, excess, front_costs, limits
+from archloom.search._pareto import non_dominated
+from archloom.search._space import Point, Space
+from archloom.search.optimizers._elimination import dropped
+from archloom.search.optimizers._posterior import Array, Kernels, Posterior, Variances, fit_variances
+
+Mask = NDArray[np.bool_]
+
+_DRAWS, _FRONT_DRAWS = 256, 32
+_FIRST_FIT, _REFIT = 32, 1.3
+
+
+class Learner:
+    """Turns cells into beliefs, and keeps what is dear to compute.
+
+    Variance components are fitted to the first 32, 42, 55, ... cells of the log, each stage 1.3 times the last: the
+    fit costs far more than the rest, and a resumed search comes to the same stages.
+    """
+
+    def __init__(self, space: Space, objective: Objective, cells: Cells) -> None:
+        self._space = space
+        self._objective = objective
+        self._cells = cells
+        self._fits: dict[tuple[Measure, int], Variances] = {}
+        self._kernels: tuple[tuple[Point, ...], Kernels] = ((), Kernels(np.zeros((0, 0)), np.zeros((0, 0))))
+
+    def beliefs(self, points: tuple[Point, ...]) -> Beliefs:
+        """Beliefs about these configurations."""
+        kernels = self._kernels_of(points)
+        configs = [self._space.key(point) for point in points]
+        scores = self._cells.matrix("score", configs)
+        costs = {}
+        for measure in cost_measures(self._objective):
+            observed = self._cells.matrix(measure, configs)
+            posterior = Posterior(_logs(observed), kernels, self._variances(measure))
+            costs[measure] = CostBelief(posterior, observed)
+        return Beliefs(self._objective, scores, Posterior(scores, kernels, self._variances("score")), costs)
+
+    def _kernels_of(self, points: tuple[Point, ...]) -> Kernels:
+        if points != self._kernels[0]:
+            self._kernels = (points, Kernels.of(self._space.encode(points), self._space.blocks))
+        return self._kernels[1]
+
+    def _variances(self, measure: Measure) -> Variances:
+        stage = _stage(len(self._cells))
+        if (measure, stage) not in self._fits:
+            first = Cells(self._cells.task_ids, islice(self._cells, stage))
+            table = first.matrix(measure, first.configs)
+            table = table if measure == "score" else _logs(table)
+            points = [self._space.point(config) for config in first.configs]
+            kernels = Kernels.of(self._space.encode(points), self._space.blocks)
+            self._fits[measure, stage] = (
+                fit_variances(table, kernels) if stage >= _FIRST_FIT else Variances.guess(table)
+            )
+        return self._fits[measure, stage]
+
+
+def _stage(cells: int) -> int:
+    """The largest stage that so many cells reach; before the first, all cells."""
+    if cells < _FIRST_FIT:
+        return cells
+    return int(_FIRST_FIT * _REFIT ** int(np.log(cells / _FIRST_FIT) / np.log(_REFIT)))
+
+
+def _logs(costs: Array) -> Array:
+    """Logarithms; a free cell counts as a tenth of the cheapest one that is not."""
+    paid = costs[costs > 0]
+    return np.asarray(np.log(np.maximum(costs, paid.min() / 10 if paid.size else 1.0)))
+
+
+@dataclass(frozen=True)
+class CostBelief:
+    """A cost: beliefs over its logarithm, and what was observed."""
+
+    posterior: Posterior
+    observed: Array
+
+    @cached_property
+    def expected(self) -> Array:
+        """Expected mean cost per task of each candidate."""
+        return self.posterior.draw_totals(np.random.default_rng(0), 0, self.observed)[:, 0]
+
+    def draw(self, rng: np.random.Generator, draws: int) -> Array:
+        """Joint draws of mean costs."""
+        return self.posterior.draw_totals(rng, draws, self.observed)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Possible worlds: a column each.
+
+    Attributes:
+        scores: Score of each candidate; -1 and less where it exceeds a limit, the lower the more it does.
+        winners: The best candidate of each world, or the members of its front.
+    """
+
+    scores: Array
+    winners: Mask
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """Beliefs about a set of candidates, in one fixed order of rows."""
+
+    objective: Objective
+    scores: Array
+    score: Posterior
+    costs: Mapping[Measure, CostBelief]
+
+    @cached_property
+    def observed(self) -> Mask:
+        """Candidates with cells."""
+        return np.asarray(~np.isnan(self.scores).all(axis=1))
+
+    def expected(self, row: int) -> dict[Measure, float]:
+        """Expected means of a candidate over the tasks of the search."""
+        costs = {measure: float(belief.expected[row]) for measure, belief in self.costs.items()}
+        return {"score": float(self.score.value[row]), **costs}
+
+    @cached_property
+    def not_dearer(self) -> Mask:
+        """Whether the row's candidate costs no more than the column's by every cost of the wanted front."""
+        costs = [self.costs[measure].expected for measure in front_costs(self.objective)]
+        size = len(self.scores)
+        return np.asarray(
+            np.all([cost[:, None] <= cost for cost in costs], axis=0) | np.zeros((size, size), bool)
+        )
+
+    def dropped(self, *, rivals: int, alpha: float) -> Mask:
+        """Candidates proven worse than one that is observed, within limits and not dearer."""
+        within = np.array(
+            [excess(self.objective, self.expected(row)) == 0 for row in range(len(self.scores))]
+        )
+        may_lead = self.not_dearer & (self.observed & within)[:, None]
+        np.fill_diagonal(may_lead, True)
+        leaders = np.where(may_lead, self.score.value[:, None], -np.inf).argmax(axis=0)
+        return dropped(self.scores, leaders, rivals=rivals, alpha=alpha)
+
+    def draw(self, rng: np.random.Generator, alive: Mask) -> Draws:
+        """Draws possible worlds; only candidates that are alive can win."""
+        draws = _FRONT_DRAWS if self.objective.pareto else _DRAWS
+        scores = self.score.draw_values(rng, draws)
+        costs = {measure: belief.draw(rng, draws) for measure, belief in self.costs.items()}
+        over = np.zeros_like(scores)
+        for measure, limit in limits(self.objective).items():
+            over = np.maximum(over, costs[measure] / limit - 1)
+        scores = np.where(over > 0, -1 - over, scores)
+        winners = np.zeros(scores.shape, dtype=bool)
+        for world in range(draws):
+            values = [
+                scores[:, world],
+                *(costs[measure][:, world] for measure in front_costs(self.objective)),
+            ]
+            winners[:, world] = _winners(np.column_stack(values), alive)
+        return Draws(scores, winners)
+
+    def regret(self, draws: Draws, recommended: Sequence[int]) -> float:
+        """Expected loss of score for taking a recommended candidate instead of the best that is no cheaper."""
+        best = np.zeros_like(draws.scores) if self.objective.pareto else np.full_like(draws.scores, -np.inf)
+        for row in recommended:
+            beaten = self.not_dearer[row]
+            best[beaten] = np.maximum(best[beaten], draws.scores[row])
+        return float((draws.scores - best).max(axis=0).mean())
+
+
+def _winners(values: Array, alive: Mask) -> Mask:
+    within = alive & (values[:, 0] > -1)
+    allowed = np.flatnonzero(within if within.any() else alive)
+    won = np.zeros(len(values), dtype=bool)
+    if values.shape[1] == 1:
+        won[allowed[values[allowed, 0].argmax()]] = True
+    else:
+        won[allowed[non_dominated(values[allowed])]] = True
+    return won

@@ -1,0 +1,120 @@
+"""What all optimizers keep: the cells they were told, the cells they asked for, and how they judge the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from archloom.graphs import Measure, Objective
+from archloom.orchestrator import Cell
+from archloom.search._cells import Cells
+from archloom.search._objective import excess, front_costs
+from archloom.search._pareto import non_dominated
+from archloom.search._space import Point, Space
+from archloom.search._statistics import mean_interval
+from archloom.search.errors import NoEvidenceError
+from archloom.search.optimizers._base import Evidence, Observation, Recommendation
+
+
+class History:
+    """The part of an optimizer that remembers.
+
+    Everything an optimizer decides is a function of its seed and of this memory, never of earlier decisions. So a
+    new one that is told the same cells goes on as the old one would have.
+    """
+
+    def __init__(self, space: Space, task_ids: Sequence[str], objective: Objective, *, seed: int) -> None:
+        self.space = space
+        self.objective = objective
+        self.cells = Cells(task_ids)
+        self._seed = seed
+        self._asked: dict[str, set[str]] = {}
+
+    def tell(self, cells: Sequence[Cell]) -> None:
+        """Takes in cells, asked for or not; failed ones too.
+
+        Raises:
+            UnknownConfigurationError: a cell is of a configuration that the space does not know.
+            UnknownTaskError: a cell is of a task that is not of this search.
+        """
+        for cell in cells:
+            self.space.point(cell.config)
+            self.cells.add(cell)
+            self._asked.setdefault(cell.config, set()).add(cell.task)
+
+    def recommend(self) -> Recommendation:
+        """The best configuration among those observed on the most tasks.
+
+        Raises:
+            NoEvidenceError: nothing has been observed.
+        """
+        most = max(map(self.cells.n_tasks, self.cells.configs), default=0)
+        best = [config for config in self.cells.configs if self.cells.n_tasks(config) == most]
+        return self._recommended(best, [self.cells.means(config) for config in best])
+
+    def _recommended(self, configs: Sequence[str], means: Sequence[dict[Measure, float]]) -> Recommendation:
+        """The best of these configurations by these means, and their front."""
+        if not configs:
+            raise NoEvidenceError(
+                "Nothing has been observed yet.", hint="Tell the optimizer some cells first."
+            )
+        over = np.array([excess(self.objective, mean) for mean in means])
+        allowed = np.flatnonzero(over == over.min()).tolist()  # all within limits, or the one nearest to them
+        measures = ("score", *front_costs(self.objective))
+        values = np.array([[means[row][measure] for measure in measures] for row in allowed])
+        falling = np.argsort(-values[:, 0], kind="stable")
+        front = falling[non_dominated(values)[falling]] if len(measures) > 1 else falling[:1]
+        points = tuple(self.space.point(configs[allowed[row]]) for row in front)
+        return Recommendation(points[0], self._evidence(points[0]), points)
+
+    def _evidence(self, point: Point) -> Evidence:
+        config = self.space.key(point)
+        scores = self.cells.matrix("score", [config])
+        return Evidence(
+            n_tasks=self.cells.n_tasks(config),
+            n_failed=self.cells.failures(config),
+            score=mean_interval(scores[~np.isnan(scores)]),
+            means=self.cells.means(config),
+        )
+
+    def _open_tasks(self, point: Point) -> tuple[str, ...]:
+        """Tasks that were neither asked nor told of a configuration, in the common order."""
+        asked = self._asked.get(self.space.key(point), set())
+        return tuple(task for task in self.cells.task_ids if task not in asked)
+
+    def _is_open(self, point: Point) -> bool:
+        return len(self._asked.get(self.space.key(point), ())) < len(self.cells.task_ids)
+
+    def _want(self, point: Point, task_ids: Sequence[str]) -> Observation:
+        """Asks for cells, and remembers it."""
+        self._asked.setdefault(self.space.key(point), set()).update(task_ids)
+        return Observation(point, tuple(task_ids))
+
+    def _rng(self) -> np.random.Generator:
+        """Randomness for the next decision: it depends on the seed and on how much was asked, not on earlier draws."""
+        return np.random.default_rng([self._seed, sum(map(len, self._asked.values()))])
+
+
+class FullEvaluations(History):
+    """An optimizer that evaluates one configuration on all tasks before it looks at the next."""
+
+    def ask(self) -> list[Observation]:
+        """All tasks of one more configuration; first what is left of one that was begun."""
+        for config in self.cells.configs:
+            if left := self._open_tasks(self.space.point(config)):
+                return [self._want(self.space.point(config), left)]
+        point = self._next()
+        return [] if point is None else [self._want(point, self.cells.task_ids)]
+
+    def _next(self) -> Point | None:
+        """A configuration that was never asked for, or None when there is none left."""
+        return self._unseen(self._rng())
+
+    def _unseen(self, rng: np.random.Generator) -> Point | None:
+        """A random configuration that was never asked for."""
+        if self.space.listable:
+            left = [point for point in self.space.points() if self.space.key(point) not in self._asked]
+            return left[int(rng.integers(len(left)))] if left else None
+        draws = (self.space.sample(rng) for _ in range(1_000))
+        return next((point for point in draws if self.space.key(point) not in self._asked), None)

@@ -1,0 +1,67 @@
+"""``archloom doctor``: what works here, and what to do about the rest."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import typer
+
+from archloom.cli._app import app
+from archloom.cli._options import Json, print_json
+from archloom.tools.errors import ArchloomError
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    ok: bool
+    detail: str
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Look at Python, the sandbox, the embedded engine, its weights and the disk."""
+    findings = [_python(), _sandbox(), _engine(), _weights(), _disk()]
+    if json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.ok else 'MISS'}  {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", sys.version_info >= (3, 11), version)
+
+
+def _sandbox() -> Finding:
+    from archloom.tools import sandbox
+
+    try:
+        return Finding("sandbox", True, f"{sandbox().level}: model-written programs run isolated")
+    except ArchloomError as exc:
+        return Finding("sandbox", False, exc.message)
+
+
+def _engine() -> Finding:
+    found = find_spec("xllamacpp") is not None
+    return Finding("embedded engine", found, "xllamacpp" if found else 'pip install "archloom[local]"')
+
+
+def _weights() -> Finding:
+    from archloom.orchestrator.models import installed, model_cards
+
+    name = model_cards()[0].name
+    path = installed(name)
+    return Finding("weights", path is not None, str(path) if path else f"archloom models pull {name}")
+
+
+def _disk() -> Finding:
+    free_gb = shutil.disk_usage(".").free / 1e9
+    return Finding("disk", free_gb > 1, f"{free_gb:.0f} GB free here")

@@ -1,0 +1,96 @@
+"""``archloom eval``: workflows on a task set, against what the same tokens buy otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archloom.cli._app import app
+from archloom.cli._live import Live
+from archloom.cli._options import STORE, Json, Set, Store, Tasks, print_json
+from archloom.tools.errors import UsageError
+
+if TYPE_CHECKING:
+    from archloom.graphs import Configuration
+    from archloom.search import Comparison
+    from archloom.tasks import TaskSet
+
+
+@app.command(name="eval")
+def eval_(
+    workflows: Annotated[list[Path], typer.Argument(metavar="WORKFLOW...", help="Workflow files; the first is compared with the rest.")],
+    tasks: Tasks = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first tasks of the set.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Add a single call and self-consistency at the same tokens.")] = True,
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Hard limit on tokens paid.")] = None,
+    max_usd: Annotated[float | None, typer.Option("--max-usd", help="Hard limit on dollars paid.")] = None,
+    fail_below: Annotated[float | None, typer.Option("--fail-below", min=0, max=1, help="Exit with 4 when the first workflow scores less.")] = None,
+    set: Set = None,
+    store: Store = STORE,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks under way at once.")] = 8,
+    json: Json = False,
+) -> None:  # fmt: skip
+    """Score workflows on tasks, with intervals; the same command continues where it was stopped."""
+    from archloom.graphs import Document
+    from archloom.nodes import Budget
+    from archloom.orchestrator import configuration_of
+    from archloom.tasks import load_tasks
+
+    documents = [Document.load(path, overrides=set or []) for path in workflows]
+    configurations = [configuration_of(document) for document in documents]
+    spec = tasks or documents[0].search.tasks
+    if spec is None:
+        raise UsageError("there is no task set.", hint="Name one with --tasks.")
+    task_set = load_tasks(spec, base=Path() if tasks else documents[0].folder)
+    task_set = task_set.take(limit) if limit else task_set
+    folder = out or Path("runs") / f"eval-{documents[0].name}"
+    budget = Budget(tokens=max_tokens, cost_usd=max_usd)
+    with Live(f"{len(configurations)} workflow(s) on {len(task_set)} tasks of {task_set.name}") as live:
+        result = asyncio.run(_run(configurations, task_set, folder, store, budget, concurrency, baselines, live))
+    if json:
+        print_json({"rows": [row.model_dump() for row in result.rows], "gaps": [gap._asdict() for gap in result.gaps],
+                    "charged": vars(result.charged), "budget_ended": result.budget_ended})  # fmt: skip
+    else:
+        _show(result)
+    if result.budget_ended:
+        raise typer.Exit(3)
+    if fail_below is not None and (result.rows[0].score or 0.0) < fail_below:
+        typer.echo(f"archloom: {result.rows[0].score} is below {fail_below}.", err=True)
+        raise typer.Exit(4)
+
+
+async def _run(
+    configurations: list[Configuration], tasks: TaskSet, folder: Path, store: Path, budget: object, concurrency: int,
+    baselines: bool, live: Live,
+) -> Comparison:  # fmt: skip
+    from archloom.nodes import Budget
+    from archloom.orchestrator.models import SQLiteStore
+    from archloom.search import evaluate_all
+
+    assert isinstance(budget, Budget)
+    samples = SQLiteStore(store)
+    try:
+        return await evaluate_all(
+            configurations, tasks, folder=folder, store=samples, budget=budget, concurrency=concurrency,
+            baselines=baselines, progress=live.cells,
+        )  # fmt: skip
+    finally:
+        samples.close()
+
+
+def _show(result: Comparison) -> None:
+    from archloom.cli._tables import comparison, page_text
+
+    comparison(result.rows)
+    first = result.rows[0].name
+    for gap in result.gaps:
+        page_text(
+            f"{first} − {gap.name}: {100 * gap.estimate:+.1f} points \\[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] "
+            f"on {gap.tasks} common tasks, at {gap.tokens_ratio:.2g}× its tokens"
+        )
+    paid = result.charged
+    page_text(f"charged: {paid.calls:,} calls, {paid.tokens:,} tokens, ${paid.cost_usd:.4f}")

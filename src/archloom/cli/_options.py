@@ -1,0 +1,52 @@
+"""Options that several commands share, and how they print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STORE = Path(".archloom/samples.sqlite")
+
+WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Store = Annotated[
+    Path, typer.Option("--store", metavar="FILE", envvar="ARCHLOOM_STORE", help="Sample store: what it has is never paid for again.")
+]  # fmt: skip
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        "--tasks", metavar="SET", help="Task set: a .jsonl or .yaml file, reasoning_gym:NAME?..., gsm8k:FILE."
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="PATH=VALUE", help="Override an entry of the document, e.g. nodes.draft.samples=4."
+    ),
+]
+
+
+def print_json(data: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def talk() -> Console:
+    """The console for what is said to people, on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def page() -> Console:
+    """The console for results, on standard output; wide enough not to cut tables in files and pipes."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 120))

