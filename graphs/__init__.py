@@ -15,6 +15,7 @@ from archloom.graphs._models import (
     ScriptedModel,
     SimulatedModel,
 )
+from archloom.graphs._networkx import to_networkx
 from archloom.graphs._picture import picture
 from archloom.graphs._schema import document_schema
 from archloom.graphs._search_spec import Limits, Measure, Objective, SearchSpec
@@ -51,4 +52,5 @@ __all__ = [
     "mermaid",
     "picture",
     "svg",
+    "to_networkx",
 ]

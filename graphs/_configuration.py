@@ -16,6 +16,10 @@ from archloom.nodes import Budget, Node
 from archloom.tools import AnswerFormat
 
 
+_OPERATIONAL = ("base_url", "api_key", "timeout_s", "max_concurrency", "retries", "threads", "sleep")
+"""Fields of a model that say how it is reached, not what it answers."""
+
+
 @dataclass(frozen=True)
 class Configuration:
     """Models, nodes and edges of one workflow.
@@ -40,11 +44,29 @@ class Configuration:
 
     @cached_property
     def order(self) -> tuple[str, ...]:
-        """Node names in canonical order: by longest path from the start, then by name.
+        """Node names in canonical order: by longest path from the start, then by what the node is.
 
-        It depends on the graph alone, not on the order of writing, so streams and seeds do too.
+        It depends on the graph alone, not on the order of writing; names only order nodes that are equal.
         """
-        return tuple(sorted(self.nodes, key=lambda name: (self.depth[name], name)))
+        return tuple(sorted(self.nodes, key=lambda name: (self.depth[name], self.signatures[name], name)))
+
+    @cached_property
+    def signatures(self) -> Mapping[str, str]:
+        """A digest of each node: its spec, its model, and the digests of its predecessors; names do not count."""
+        found: dict[str, str] = {}
+
+        def visit(name: str) -> str:
+            if name not in found:
+                node = self.nodes[name]
+                spec = node.model_dump(mode="json", exclude={"after"})
+                if "model" in spec:
+                    spec["model"] = self.models[spec["model"]].model_dump(mode="json", exclude=set(_OPERATIONAL))
+                found[name] = _digest([spec, [visit(parent) for parent in node.after]])
+            return found[name]
+
+        for name in self.nodes:
+            visit(name)
+        return found
 
     @cached_property
     def depth(self) -> Mapping[str, int]:
@@ -62,15 +84,10 @@ class Configuration:
 
     @cached_property
     def id(self) -> str:
-        """Short hash of all that decides what it answers; the same for every spelling of the same workflow."""
-        content = {
-            "models": {name: _plain(self.models[name]) for name in sorted(self.used_models)},
-            "nodes": {name: _plain(self.nodes[name]) for name in self.order},
-            "output": self.output,
-            "budget": _plain(self.budget),
-            "answer": self.answer,
-        }
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+        """Short hash of all that decides what it answers; other names for nodes or models do not change it."""
+        place = {name: number for number, name in enumerate(self.order)}
+        nodes = [[self.signatures[name], [place[parent] for parent in self.nodes[name].after]] for name in self.order]
+        return _digest([nodes, place[self.output], self.budget.model_dump(mode="json"), self.answer])[:12]
 
     @property
     def used_models(self) -> tuple[str, ...]:
@@ -98,8 +115,8 @@ class Configuration:
         return "\n".join([*lines, dump(self.to_data())])
 
 
-def _plain(spec: Any) -> Any:
-    return spec.model_dump(mode="json")
+def _digest(content: Any) -> str:
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _written(spec: Any, *always: str) -> dict[str, Any]:

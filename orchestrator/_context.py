@@ -54,8 +54,10 @@ class NodeContext:
 
     @property
     def rng(self) -> random.Random:
-        """See ``Context``: a new generator each time, seeded by task, node and replicate."""
-        return random.Random(f"{self.task.id}/{self.node}/{self.replicate}")  # noqa: S311 - reproducible on purpose
+        """See ``Context``: a new generator each time, seeded by task, place of the node in the graph, and replicate."""
+        place = self.configuration.order.index(self.node)
+        signature = self.configuration.signatures[self.node]
+        return random.Random(f"{self.task.id}/{signature}/{place}/{self.replicate}")  # noqa: S311 - reproducible on purpose
 
     @property
     def sandbox(self) -> Sandbox:

@@ -99,6 +99,8 @@ async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Se
     samples = matched_samples(_tokens(held, contender.configuration.id), held.cells[one.id])
     rival = self_consistency(contender.configuration, samples)
     assert rival is not None, "a workflow with a single call has a generator"
+    if rival.id == contender.configuration.id or samples == 1:
+        return  # it is its own baseline: a vote over samples, or one call
     held.cells |= await study.report_on([rival], task_ids)
     temperature = getattr(rival.nodes["draft"], "temperature", 0.0)
     held.add(Contender(rival, f"{rival.name} T{temperature:g}", "baseline"))

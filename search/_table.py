@@ -119,16 +119,10 @@ class TableEvaluator:
             config, task_id, entry.score, tokens, entry.cost_usd, entry.latency_s, calls=len(self.space.axes)
         )
 
-    def observe(self, wanted: Sequence[Observation], *, budget_usd: float = float("inf")) -> list[Cell]:
-        """Pays for cells, in order, as long as the total spent stays within a budget."""
-        cells: list[Cell] = []
-        for observation in wanted:
-            for task_id in observation.task_ids:
-                cell = self.cell(observation.point, task_id)
-                if self.spent_usd + cell.cost_usd > budget_usd:
-                    return cells
-                self.spent_usd += cell.cost_usd
-                cells.append(cell)
+    def observe(self, wanted: Sequence[Observation]) -> list[Cell]:
+        """Pays for cells and hands them out in the order wanted."""
+        cells = [self.cell(observation.point, task_id) for observation in wanted for task_id in observation.task_ids]
+        self.spent_usd += sum(cell.cost_usd for cell in cells)
         return cells
 
     def true_scores(self) -> dict[Point, float]:

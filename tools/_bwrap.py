@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +47,15 @@ class BwrapSandbox:
         program = [*python_command(), "-c", "print(6 * 7)"]
         command = confined(self._binary, program, limits=self._limits, cpu_s=10)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=30, env={}, check=False)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                env={},
+                start_new_session=True,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as exc:
             return str(exc)
         return None if done.stdout == "42\n" else (done.stderr.strip() or f"exit code {done.returncode}")
@@ -86,7 +95,7 @@ class BwrapSandbox:
             except TimeoutError:
                 timed_out = True
             finally:
-                # Also when this task is cancelled. Closing kills bwrap, and with it all in its namespaces.
+                _kill(transport)  # also when this task is cancelled
                 transport.close()
                 await output.ended.wait()
             # bwrap reports an exit code only of a program that it could start.
@@ -149,7 +158,7 @@ class _Output(asyncio.SubprocessProtocol):
         self._kept[fd] += data[: self._limit - len(self._kept[fd])]
         if self._written[fd] > _FLOOD and not self.flooded and self._transport is not None:
             self.flooded = True
-            self._transport.kill()
+            _kill(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()
@@ -171,6 +180,17 @@ async def _start(
         )
     except OSError as exc:
         raise ToolError(f"bubblewrap cannot be started: {exc}") from exc
+
+
+def _kill(transport: asyncio.SubprocessTransport) -> None:
+    """Ends bwrap, the first process of its namespace, and so all that is in it.
+
+    The whole group is killed because a bwrap that has only just started has not yet tied its child to itself.
+    That is why the new session is made here: with ``--new-session`` the child would leave the group first.
+    """
+    if transport.get_returncode() is None:
+        with suppress(ProcessLookupError):  # it has ended just now
+            os.killpg(transport.get_pid(), signal.SIGKILL)
 
 
 def _in_memory(text: str, opened: ExitStack) -> int:

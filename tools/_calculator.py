@@ -62,7 +62,8 @@ def find_expression(text: str) -> str | None:
         expression = re.sub(r"[^\d)]+$", "", match[0])
         before, after = text[: match.start()], text[match.start() + len(expression) :]
         if _is_whole(expression, match[0], after):
-            asked[expression] = bool(_ASKS.search(before) or _EMPTY_RESULT.match(after)) or text == expression
+            is_asked = _ASKS.search(before) or _EMPTY_RESULT.match(after) or text == expression
+            asked[expression] = bool(is_asked) or asked.get(expression, False)
     if len(asked) != 1:
         return None
     [(expression, is_asked)] = asked.items()
@@ -76,11 +77,10 @@ def evaluate(expression: str) -> Fraction:
     Raises:
         ToolError: it is something else, divides by zero, or has numbers too large to be worth computing.
     """
+    expression = expression.strip()
+    if len(expression) > _LONGEST:
+        raise ToolError(f"not an arithmetic expression of at most {_LONGEST} characters: {expression[:80]!r}")
     try:
-        if len(expression) > _LONGEST or re.search(r"[^\d\s.()+*/%-]", expression):
-            raise ToolError(
-                f"not an arithmetic expression of at most {_LONGEST} characters: {expression[:80]!r}"
-            )
         return _value(_parse(expression).body, expression)
     except ZeroDivisionError as exc:
         raise ToolError(f"{expression!r} divides by zero") from exc
@@ -98,10 +98,13 @@ def _is_whole(expression: str, run: str, after: str) -> bool:
 
 
 def _parse(expression: str) -> ast.Expression:
+    message = f"not an arithmetic expression: {expression[:80]!r}"
+    if re.search(r"[^0-9.()+*/% \t-]", expression):
+        raise ToolError(message)
     try:
-        return ast.parse(expression.strip(), mode="eval")
+        return ast.parse(expression, mode="eval")
     except (SyntaxError, MemoryError, RecursionError) as exc:  # the last two are the parser's own depth limit
-        raise ToolError(f"not an arithmetic expression: {expression[:80]!r}") from exc
+        raise ToolError(message) from exc
 
 
 def _value(node: ast.expr, source: str) -> Fraction:

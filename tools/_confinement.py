@@ -24,7 +24,7 @@ _BECOME_NOBODY = (
 )
 _APART = (
     *("--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
-    *("--die-with-parent", "--new-session", "--clearenv"),
+    *("--die-with-parent", "--clearenv"),
 )
 
 

@@ -1,31 +1,33 @@
-"""Compares optimizers by replay on published tables: mean regret at shares of the brute-force spend.
+"""Compares optimizers by replay on tables: mean regret at shares of the brute-force spend.
 
     python benchmarks/search/race_on_tables.py --data ../shared/data/agentopt --seeds 30
-    python benchmarks/search/race_on_tables.py --simulated 48
+    python benchmarks/search/race_on_tables.py --simulated 96
 
 Regret is the best configuration's mean score over all tasks of the table minus that of the recommended one. A seed
-shuffles the tasks and seeds the optimizer. Every method stops when the share of the spend (US dollars) is used.
-The options of ``race`` were chosen on simulated tables (``--simulated``) and on gpqa, never on hotpotqa.
+shuffles the tasks and seeds the optimizer; every method is stopped where the next cell would exceed a share of the
+brute-force spend in US dollars. The options of ``race`` were chosen on simulated tables and on gpqa, never on hotpotqa.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import product
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import NamedTuple
 
 import numpy as np
 
 from archloom.graphs import Objective
 from archloom.search._table import Entry, Table, TableEvaluator
-from archloom.search.optimizers import make_optimizer
+from archloom.search.optimizers import Observation, make_optimizer
 
 SHARES = (0.05, 0.10, 0.20, 0.33)
 METHODS: dict[str, Mapping[str, object]] = {"random": {}, "tpe": {}, "race": {"regret": 0.0}}
@@ -33,45 +35,119 @@ SHAPES = ((9, 9), (5, 4, 4), (3, 3, 3, 3), (12, 6))
 
 
 class Run(NamedTuple):
-    """Regret at each share of the spend, and the slowest question to the optimizer."""
+    """Regret at each share of the spend, and the times of all questions to the optimizer."""
 
     regrets: tuple[float, ...]
-    ask_s: float
+    asks_s: tuple[float, ...]
 
 
 def replay(table: Table, method: str, options: Mapping[str, object], seed: int) -> Run:
-    """One search on a table that goes on until the largest share of the spend is used."""
+    """One search on a table, until the largest share of the spend is used or the optimizer is done."""
     evaluator = TableEvaluator(table)
     task_ids = np.random.default_rng(seed).permutation(evaluator.task_ids).tolist()
     optimizer = make_optimizer(method, evaluator.space, task_ids, Objective(), seed=seed, options=options)
-    truth, regrets, slowest = evaluator.true_scores(), [], 0.0
-    best, brute_force_usd = max(truth.values()), evaluator.brute_force_usd
-    wanted = []
-    for share in SHARES:
-        limit = share * brute_force_usd
-        while True:
-            if not wanted:
-                began = time.perf_counter()
-                wanted = optimizer.ask()
-                slowest = max(slowest, time.perf_counter() - began)
-            cells = evaluator.observe(wanted, budget_usd=limit)
-            optimizer.tell(cells)
-            count = sum(len(observation.task_ids) for observation in wanted)
-            if len(cells) < count or not wanted:
-                break
-            wanted = []
-        regrets.append(best - truth[optimizer.recommend().point])
-        # What the limit cut off is wanted again under the next one.
-        done = {(cell.config, cell.task) for cell in cells}
-        wanted = [
-            observation.__class__(observation.point, left)
-            for observation in wanted
-            if (
-                left := tuple(
-                    task
-                    for task in observation.task_ids
-                    if (evaluator.space.key(observation.point), task) not in done
-                )
-            )
-        ]
-    return Run(tuple(regrets), slowest)
+    truth = evaluator.true_scores()
+    limits = [share * evaluator.brute_force_usd for share in SHARES]
+    regrets: list[float] = []
+    asks_s: list[float] = []
+    wanted = [Observation(evaluator.space.points()[0], ())]
+    while wanted:
+        began = time.perf_counter()
+        wanted = optimizer.ask()
+        asks_s.append(time.perf_counter() - began)
+        for point, task in [(observation.point, task) for observation in wanted for task in observation.task_ids]:
+            next_usd = evaluator.spent_usd + evaluator.cell(point, task).cost_usd
+            while len(regrets) < len(limits) and next_usd > limits[len(regrets)]:
+                regrets.append(max(truth.values()) - truth[optimizer.recommend().point])
+            if len(regrets) == len(limits):
+                return Run(tuple(regrets), tuple(asks_s))
+            optimizer.tell(evaluator.observe([Observation(point, (task,))]))
+    final = max(truth.values()) - truth[optimizer.recommend().point]
+    return Run((*regrets, *[final] * (len(limits) - len(regrets))), tuple(asks_s))
+
+
+def simulated(number: int) -> Table:
+    """A table with known make-up: main effects, interactions, tasks that suit some options, dear good options.
+
+    The shape and the size of every component vary from table to table, so that no one of them decides the tuning.
+    """
+    rng = np.random.default_rng([7, number])
+    sizes, tasks = SHAPES[number % len(SHAPES)], int(rng.choice([100, 200]))
+    points = np.array(list(product(*map(range, sizes))))
+    one_hot = np.concatenate([np.eye(size)[points[:, axis]] for axis, size in enumerate(sizes)], axis=1)
+    main = np.concatenate([rng.normal(0, rng.choice([0.3, 0.8, 1.5]), size) for size in sizes])
+    level = rng.normal(0.5, 0.5) + one_hot @ main + rng.normal(0, rng.choice([0.0, 0.1, 0.2]), len(points))
+    for first, second in product(range(len(sizes)), repeat=2):
+        if first < second:
+            effects = rng.normal(0, rng.choice([0.0, 0.3, 0.6]), (sizes[first], sizes[second]))
+            level = level + effects[points[:, first], points[:, second]]
+    suits = rng.normal(0, rng.choice([0.0, 0.7, 1.5]) / math.sqrt(len(sizes)), (one_hot.shape[1], tasks))
+    logit = level[:, None] + rng.normal(0, rng.choice([1.0, 2.0]), tasks) + one_hot @ suits
+    logit = logit + rng.normal(0, rng.choice([0.5, 1.0, 1.5]), logit.shape)
+    scores = (logit > 0).astype(float) if rng.random() < 0.5 else np.round(6 / (1 + np.exp(-1.5 * logit))) / 6
+    price = one_hot @ (0.5 * main + rng.normal(0, 1, len(main)))
+    costs = np.exp(price[:, None] + rng.normal(0, 0.3, tasks) + rng.normal(0, 0.2, logit.shape))
+    names = [" + ".join(f"role{axis}={option:02}" for axis, option in enumerate(point)) for point in points]
+    ids = tuple(map(str, range(tasks)))
+    entries = {
+        name: {task: Entry(scores[row, q], 1.0, 0, 0, costs[row, q]) for q, task in enumerate(ids)}
+        for row, name in enumerate(names)
+    }
+    return Table(f"simulated {number}", tuple(names), ids, entries)
+
+
+def _on_file(path: Path, method: str, options: Mapping[str, object], seed: int) -> Run:
+    return replay(Table.load(path), method, options, seed)
+
+
+def _on_simulated(method: str, options: Mapping[str, object], number: int) -> Run:
+    return replay(simulated(number), method, options, number)
+
+
+def markdown(title: str, runs: Mapping[str, Sequence[Run]]) -> str:
+    """A row per method: mean regret with its 95% interval at each share, and how often it was within 1 point."""
+    n = len(next(iter(runs.values())))
+    lines = [
+        f"### {title}, n = {n}",
+        "",
+        "| method | " + " | ".join(f"{share:.0%}" for share in SHARES) + " | within 1 point at 20% | ask, median |",
+        "|---" * (len(SHARES) + 3) + "|",
+    ]
+    for method, own in runs.items():
+        columns = [[run.regrets[place] for run in own] for place in range(len(SHARES))]
+        cells = [f"{fmean(column):.4f} ± {1.96 * stdev(column) / math.sqrt(n):.4f}" for column in columns]
+        near = fmean(regret <= 0.01 for regret in columns[2])
+        ask_s = median(ask for run in own for ask in run.asks_s)
+        lines.append(f"| {method} | {' | '.join(cells)} | {near:.2f} | {1000 * ask_s:.0f} ms |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    """Runs the comparison and prints markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with hotpotqa.json.gz and gpqa.json.gz")
+    parser.add_argument("--tables", nargs="*", default=["hotpotqa"], help="names of tables in that folder")
+    parser.add_argument("--seeds", type=int, default=30, help="runs per method on each table")
+    parser.add_argument("--simulated", type=int, default=0, help="number of simulated tables, one run each")
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--option", nargs="*", default=[], help="options of race, such as batch=4")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    args = parser.parse_args()
+    chosen = {name: dict(METHODS[name]) for name in args.methods}
+    if "race" in chosen:
+        chosen["race"] |= dict(option.split("=", 1) for option in args.option)
+    with ProcessPoolExecutor(args.jobs) as pool:
+        if args.data:
+            for table in args.tables:
+                path = args.data / f"{table}.json.gz"
+                runs = {m: list(pool.map(partial(_on_file, path, m, o), range(args.seeds))) for m, o in chosen.items()}
+                sys.stdout.write(markdown(table, runs) + "\n")
+        if args.simulated:
+            numbers = range(args.simulated)
+            runs = {m: list(pool.map(partial(_on_simulated, m, o), numbers)) for m, o in chosen.items()}
+            sys.stdout.write(markdown("simulated tables", runs))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()

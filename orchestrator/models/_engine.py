@@ -112,7 +112,8 @@ class Engine:
         assert process.stdin and process.stdout
         with suppress(BrokenPipeError):  # it ended at once, which its missing answer tells too
             process.stdin.write(json.dumps({**asdict(self.settings), "key": self.key}).encode() + b"\n")
-        answer = json.loads(process.stdout.readline() or "{}")
+        line = process.stdout.readline()
+        answer = json.loads(line) if line.endswith(b"\n") else {}  # it may die while it writes
         if "address" in answer:
             self._address.set_result(answer["address"])
         elif "missing" in answer:

@@ -71,7 +71,7 @@ SMOLLM2_135M = ModelCard(
 Registry: TypeAlias = tuple[ModelCard, ...]
 
 
-def models() -> Registry:
+def model_cards() -> Registry:
     """All models of the registry."""
     return (SMOLLM2_135M,)
 
@@ -82,7 +82,7 @@ def card(name: str, *, registry: Registry | None = None) -> ModelCard:
     Raises:
         UsageError: there is none.
     """
-    known = {each.name: each for each in registry or models()}
+    known = {each.name: each for each in registry or model_cards()}
     if name not in known:
         raise UsageError(
             f"No model {name!r} in the registry; it has {', '.join(known)}.",

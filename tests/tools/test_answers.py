@@ -22,7 +22,9 @@ class Case(NamedTuple):
 
 
 def cases(*table: Case) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("text", "answer"), [pytest.param(c.text, c.answer, id=c.id) for c in table])
+    return pytest.mark.parametrize(
+        ("text", "answer"), [pytest.param(c.text, c.answer, id=c.id) for c in table]
+    )
 
 
 @cases(
