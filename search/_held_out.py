@@ -40,10 +40,12 @@ class HeldOut:
     Attributes:
         contenders: By id of the configuration; the winner first, then the front, baselines, rivals.
         cells: Their cells, in the order of the report tasks.
+        single: Id of the single call to beat.
     """
 
     contenders: dict[str, Contender] = field(default_factory=dict)
     cells: dict[str, list[Cell]] = field(default_factory=dict)
+    single: str | None = None
 
     def add(self, contender: Contender) -> None:
         """Adds a contender; the first role of a configuration counts."""
@@ -71,21 +73,48 @@ async def compare(
     model. Most of that is free, because the samples are in the store.
     """
     held = HeldOut()
-    first = space.configuration(winner)
-    chosen = [(winner, "winner"), *((point, "front") for point in front)]
-    chosen += [(point, "tried") for point in _rivals(study, space, {point for point, _ in chosen})]
-    for point, role in chosen:
+    winner = _simplest(study, space, winner)
+    chosen = {winner: "winner"}
+    for point in front:
+        chosen.setdefault(_simplest(study, space, point), "front")
+    for point in _rivals(study, space, set(chosen)):
+        chosen.setdefault(point, "tried")
+    for point, role in chosen.items():
         held.add(Contender(space.configuration(point), names[point], role))
-    base = single_call(first)
-    if base is not None:
-        held.add(Contender(base, base.name, "baseline"))
+    single = _best_single_call(study, space, winner)
+    if single is not None:
+        held.single = single.id
+        held.add(Contender(single, f"{single.name} T{_temperature(single):g}", "baseline"))
     held.cells |= await study.report_on([c.configuration for c in held.contenders.values()], task_ids)
     for contender in list(held.contenders.values()):
         if contender.role != "baseline":
             await _match(study, held, contender, task_ids)
-    if base is not None:
+    if single is not None:
         await _best_of(study, held, task_ids)
     return held
+
+
+def _simplest(study: Study, space: DocumentSpace, point: Point) -> Point:
+    """Of all configurations that did exactly the same on the search tasks, the one with the fewest nodes."""
+
+    def trace(of: Point) -> list[tuple[str, float, int]]:
+        cells = study.state.search.get(space.configuration(of).id, [])
+        return sorted((cell.task, cell.value, cell.tokens) for cell in cells)
+
+    same = [other for other in study.observed if trace(other) == trace(point)]
+    return min(same, key=lambda other: (len(space.configuration(other).nodes), other != point, other))
+
+
+def _best_single_call(study: Study, space: DocumentSpace, winner: Point) -> Configuration | None:
+    """The single call to beat: that of the best one-call configuration the search saw, else of the winner."""
+    ones = [
+        (len(cells), fmean(cell.value for cell in cells), point)
+        for point in study.observed
+        if (cells := study.state.search.get(space.configuration(point).id)) and all(c.calls <= 1 for c in cells)
+    ]
+    most = max((count for count, _, _ in ones), default=0)
+    best = max(((score, point) for count, score, point in ones if count == most), default=(0.0, winner))[1]
+    return single_call(space.configuration(best)) or single_call(space.configuration(winner))
 
 
 async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Sequence[str]) -> None:
@@ -102,8 +131,7 @@ async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Se
     if rival.id == contender.configuration.id or samples == 1:
         return  # it is its own baseline: a vote over samples, or one call
     held.cells |= await study.report_on([rival], task_ids)
-    temperature = getattr(rival.nodes["draft"], "temperature", 0.0)
-    held.add(Contender(rival, f"{rival.name} T{temperature:g}", "baseline"))
+    held.add(Contender(rival, f"{rival.name} T{_temperature(rival):g}", "baseline"))
     held.contenders[contender.configuration.id] = Contender(
         contender.configuration, contender.name, contender.role, matched=rival.id
     )
@@ -139,3 +167,7 @@ def _rivals(study: Study, space: DocumentSpace, chosen: set[Point]) -> list[Poin
 
 def _tokens(held: HeldOut, id_: str) -> float:
     return fmean(cell.tokens for cell in held.cells[id_])
+
+
+def _temperature(baseline: Configuration) -> float:
+    return float(getattr(baseline.nodes["draft"], "temperature", 0.0))

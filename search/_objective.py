@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from archloom.graphs import Measure, Objective
+from archloom.search._pareto import non_dominated
+
+Array = NDArray[np.float64]
 
 
 def limits(objective: Objective) -> dict[Measure, float]:
@@ -33,7 +39,31 @@ def cost_measures(objective: Objective) -> tuple[Measure, ...]:
     return tuple(dict.fromkeys([*front_costs(objective), *limits(objective)]))
 
 
-def excess(objective: Objective, means: Mapping[Measure, float]) -> float:
-    """How far mean costs lie above the limits: 0 within them, 0.5 when one is exceeded by half."""
-    over = (means[measure] / limit - 1 for measure, limit in limits(objective).items())
-    return max([0.0, *over])
+def excess(objective: Objective, means: Mapping[Measure, Array]) -> Array:
+    """How far each configuration's mean costs lie above the limits: 0 within them, 0.5 when one is exceeded by half.
+
+    Args:
+        objective: What is looked for.
+        means: An array per measure, an entry per configuration.
+    """
+    over = [means[measure] / limit - 1 for measure, limit in limits(objective).items()]
+    return np.asarray(np.max([np.zeros_like(means["score"]), *over], axis=0))
+
+
+def best_rows(objective: Objective, means: Mapping[Measure, Array]) -> list[int]:
+    """The configurations to stand by: the front by falling score, or the one best configuration.
+
+    Those within the limits are compared; if there are none, those nearest to them.
+
+    Args:
+        objective: What is looked for.
+        means: An array per measure, an entry per configuration; at least one entry.
+    """
+    over = excess(objective, means)
+    allowed = np.flatnonzero(over == over.min())
+    allowed = allowed[np.argsort(-means["score"][allowed], kind="stable")]
+    costs = front_costs(objective)
+    if not costs:
+        return [int(allowed[0])]
+    values = np.column_stack([means[measure][allowed] for measure in ("score", *costs)])
+    return [int(row) for row in allowed[non_dominated(values)]]

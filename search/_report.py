@@ -85,11 +85,9 @@ def verdict(held: HeldOut) -> str:
         return "The budget ended before the winner could be compared on held-out tasks."
     count = len(held.cells[id_])
     text = f"{winner.name} scores {_percent(_mean(held, winner, 'value'))} on {count} held-out tasks"
+    if _mean(held, winner, "calls") <= 1:
+        return f"{text}. One call of the model is best here: nothing dearer that was tried is recommended over it."
     for rival, label in _against(held):
-        if rival.configuration.id == id_:
-            return (
-                f"{text}. One call of the model is the best there is here: nothing that was tried beats it."
-            )
         gap = paired_difference(*held.paired(id_, rival.configuration.id))
         ratio = _mean(held, winner, "tokens") / max(1e-9, _mean(held, rival, "tokens"))
         text += f"; against {label} {_gap(gap)} at {ratio:.2g}× its tokens"
@@ -97,10 +95,10 @@ def verdict(held: HeldOut) -> str:
 
 
 def _against(held: HeldOut) -> list[tuple[Contender, str]]:
-    single = [(c, "a single call") for c in held.contenders.values() if c.name == "single call"]
+    single = held.contenders.get(held.single or "")
     matched = held.contenders.get(held.winner.matched or "")
-    pairs = [*single, *([(matched, f"{matched.name} (matched tokens)")] if matched else [])]
-    return [(contender, label) for contender, label in pairs if held.cells.get(contender.configuration.id)]
+    pairs = [(single, "the best single call"), (matched, f"{matched.name} (matched tokens)" if matched else "")]
+    return [(rival, label) for rival, label in pairs if rival and held.cells.get(rival.configuration.id)]
 
 
 def _row(study: Study, held: HeldOut, contender: Contender) -> Row:
@@ -153,7 +151,8 @@ def _mean(held: HeldOut, contender: Contender, measure: str) -> float:
 
 def _floor(study: Study) -> tuple[float | None, str]:
     cells = study.state.search
-    ids = [id_ for id_ in cells if cells[id_]]
+    most = max(map(len, cells.values()), default=0)
+    ids = [id_ for id_ in cells if len(cells[id_]) == most]
     tasks = list(dict.fromkeys(cell.task for id_ in ids for cell in cells[id_]))
     if len(ids) < 2 or len(tasks) < 2:
         return None, ""
@@ -163,8 +162,8 @@ def _floor(study: Study) -> tuple[float | None, str]:
         for cell in cells[id_]:
             table[row, column[cell.task]] = cell.value
     note = (
-        f"The best of these {len(ids)} configurations would lead their mean by this much on the search tasks "
-        "by luck alone, were all equally good."
+        f"The best of the {len(ids)} configurations that were seen on all {most} search tasks would lead their mean by "
+        "this much by luck alone, were all equally good."
     )
     return noise_floor(table), note
 
@@ -229,7 +228,7 @@ def _notes(held: HeldOut, winner: Contender) -> list[str]:
     id_ = winner.configuration.id
     for rival, label in _against(held):
         first, second = held.paired(id_, rival.configuration.id)
-        if rival.configuration.id == id_ or len(first) < 2:
+        if rival is winner or len(first) < 2:
             continue
         gap = paired_difference(first, second)
         if gap.low <= 0 <= gap.high:

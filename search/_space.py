@@ -80,6 +80,10 @@ class Space:
         axes: The holes.
         valid: False where construction rules forbid a point.
         canonical: Key of the configuration that a valid point makes. Asked once per point.
+
+    Attributes:
+        axes: The holes.
+        size: Number of points, the forbidden and the equivalent ones included.
     """
 
     def __init__(
@@ -90,15 +94,11 @@ class Space:
         canonical: Callable[[Point], str] = indices,
     ) -> None:
         self.axes = tuple(axes)
+        self.size = prod(len(axis.options) for axis in self.axes)
         self._valid = valid
         self._canonical = canonical
         self._keys: dict[Point, str | None] = {}
         self._normal: dict[str, Point] = {}
-
-    @property
-    def size(self) -> int:
-        """Number of points, the forbidden and the equivalent ones included."""
-        return prod(len(axis.options) for axis in self.axes)
 
     @property
     def listable(self) -> bool:

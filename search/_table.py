@@ -121,7 +121,11 @@ class TableEvaluator:
 
     def observe(self, wanted: Sequence[Observation]) -> list[Cell]:
         """Pays for cells and hands them out in the order wanted."""
-        cells = [self.cell(observation.point, task_id) for observation in wanted for task_id in observation.task_ids]
+        cells = [
+            self.cell(observation.point, task_id)
+            for observation in wanted
+            for task_id in observation.task_ids
+        ]
         self.spent_usd += sum(cell.cost_usd for cell in cells)
         return cells
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from archloom.graphs import Measure, Objective
 from archloom.search._cells import Cells
-from archloom.search._objective import cost_measures, excess, front_costs, limits
+from archloom.search._objective import Array, best_rows, cost_measures, excess, front_costs
 from archloom.search._pareto import non_dominated
 from archloom.search._space import Point, Space
 from archloom.search.optimizers._elimination import dropped
-from archloom.search.optimizers._posterior import Array, Kernels, Posterior, Variances, fit_variances
+from archloom.search.optimizers._posterior import Kernels, Posterior, Variances, fit_variances
 
 Mask = NDArray[np.bool_]
 
@@ -126,25 +126,26 @@ class Beliefs:
         """Candidates with cells."""
         return np.asarray(~np.isnan(self.scores).all(axis=1))
 
-    def expected(self, row: int) -> dict[Measure, float]:
-        """Expected means of a candidate over the tasks of the search."""
-        costs = {measure: float(belief.expected[row]) for measure, belief in self.costs.items()}
-        return {"score": float(self.score.value[row]), **costs}
+    @cached_property
+    def expected(self) -> dict[Measure, Array]:
+        """Expected means of each candidate over the tasks of the search."""
+        return {
+            "score": self.score.value,
+            **{measure: belief.expected for measure, belief in self.costs.items()},
+        }
 
     @cached_property
     def not_dearer(self) -> Mask:
         """Whether the row's candidate costs no more than the column's by every cost of the wanted front."""
-        costs = [self.costs[measure].expected for measure in front_costs(self.objective)]
         size = len(self.scores)
-        return np.asarray(
-            np.all([cost[:, None] <= cost for cost in costs], axis=0) | np.zeros((size, size), bool)
-        )
+        cheaper = np.ones((size, size), dtype=bool)
+        for measure in front_costs(self.objective):
+            cheaper &= self.expected[measure][:, None] <= self.expected[measure]
+        return cheaper
 
     def dropped(self, *, rivals: int, alpha: float) -> Mask:
         """Candidates proven worse than one that is observed, within limits and not dearer."""
-        within = np.array(
-            [excess(self.objective, self.expected(row)) == 0 for row in range(len(self.scores))]
-        )
+        within = excess(self.objective, self.expected) == 0
         may_lead = self.not_dearer & (self.observed & within)[:, None]
         np.fill_diagonal(may_lead, True)
         leaders = np.where(may_lead, self.score.value[:, None], -np.inf).argmax(axis=0)
@@ -155,34 +156,31 @@ class Beliefs:
         draws = _FRONT_DRAWS if self.objective.pareto else _DRAWS
         scores = self.score.draw_values(rng, draws)
         costs = {measure: belief.draw(rng, draws) for measure, belief in self.costs.items()}
-        over = np.zeros_like(scores)
-        for measure, limit in limits(self.objective).items():
-            over = np.maximum(over, costs[measure] / limit - 1)
+        over = excess(self.objective, {"score": scores, **costs})
         scores = np.where(over > 0, -1 - over, scores)
-        winners = np.zeros(scores.shape, dtype=bool)
-        for world in range(draws):
-            values = [
-                scores[:, world],
-                *(costs[measure][:, world] for measure in front_costs(self.objective)),
-            ]
-            winners[:, world] = _winners(np.column_stack(values), alive)
+        can_win = np.where(alive[:, None], scores, -np.inf)
+        winners = can_win == can_win.max(axis=0)
+        if self.objective.pareto:
+            values = np.stack([can_win, *(costs[measure] for measure in front_costs(self.objective))], axis=2)
+            winners = np.column_stack([_front(values[:, world]) for world in range(draws)])
         return Draws(scores, winners)
 
-    def regret(self, draws: Draws, recommended: Sequence[int]) -> float:
+    def regret(self, draws: Draws) -> float:
         """Expected loss of score for taking a recommended candidate instead of the best that is no cheaper."""
+        seen = np.flatnonzero(self.observed)
+        rows = seen[
+            best_rows(self.objective, {measure: mean[seen] for measure, mean in self.expected.items()})
+        ]
         best = np.zeros_like(draws.scores) if self.objective.pareto else np.full_like(draws.scores, -np.inf)
-        for row in recommended:
+        for row in rows:
             beaten = self.not_dearer[row]
             best[beaten] = np.maximum(best[beaten], draws.scores[row])
         return float((draws.scores - best).max(axis=0).mean())
 
 
-def _winners(values: Array, alive: Mask) -> Mask:
-    within = alive & (values[:, 0] > -1)
-    allowed = np.flatnonzero(within if within.any() else alive)
-    won = np.zeros(len(values), dtype=bool)
-    if values.shape[1] == 1:
-        won[allowed[values[allowed, 0].argmax()]] = True
-    else:
-        won[allowed[non_dominated(values[allowed])]] = True
-    return won
+def _front(values: Array) -> Mask:
+    """The front of those within limits and alive, or of the candidates nearest to the limits."""
+    allowed = (values[:, 0] > -1) if (values[:, 0] > -1).any() else (values[:, 0] == values[:, 0].max())
+    front = np.zeros(len(values), dtype=bool)
+    front[allowed] = non_dominated(values[allowed])
+    return front

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from archloom.search._objective import Array
 
 _BETS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])[:, None, None]
 
@@ -33,11 +33,12 @@ def log_evidence(differences: Array) -> Array:
         differences: A row per comparison, a column per task of the search in the common order; values in [-1, 1],
             NaN from the first task on that was not observed of both. Later observations are not used.
     """
+    tasks = differences.shape[1]
     known = np.cumprod(~np.isnan(differences), axis=1).astype(bool)
-    gains = np.where(known, np.nan_to_num(differences), 0.0)
-    tasks = gains.shape[1]
+    known = known[:, : int(known.sum(axis=1).max(initial=0))]
+    gains = np.where(known, differences[:, : known.shape[1]], 0.0)
     before = np.cumsum(gains, axis=1) - gains
-    expected = -before / (tasks - np.arange(tasks))
+    expected = -before / (tasks - np.arange(known.shape[1]))
     # At a mean of -1 or less the null is already impossible; above 1 it is certain and nothing may be staked.
     stake = 1.0 / np.maximum(1.0 + expected, 1e-9) * (expected < 1.0)
     factors = 1.0 + _BETS * (gains - expected) * stake
@@ -55,4 +56,8 @@ def dropped(scores: Array, leaders: NDArray[np.intp], *, rivals: int, alpha: flo
         rivals: Number of configurations that may ever lead, for the correction.
         alpha: Chance, over the whole search, that the best configuration is dropped.
     """
-    return np.asarray(log_evidence(scores[leaders] - scores) > np.log(max(rivals, 1) / alpha))
+    differences = scores[leaders] - scores
+    both = ~np.isnan(differences[:, 0]) & (leaders != np.arange(len(scores)))
+    proven = np.zeros(len(scores), dtype=bool)
+    proven[both] = log_evidence(differences[both]) > np.log(max(rivals, 1) / alpha)
+    return proven

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from archloom.graphs import Measure, Objective
 from archloom.orchestrator import Cell
 from archloom.search._cells import Cells
-from archloom.search._objective import excess, front_costs
-from archloom.search._pareto import non_dominated
+from archloom.search._objective import Array, best_rows
 from archloom.search._space import Point, Space
 from archloom.search._statistics import mean_interval
 from archloom.search.errors import NoEvidenceError
@@ -50,32 +49,26 @@ class History:
             NoEvidenceError: nothing has been observed.
         """
         most = max(map(self.cells.n_tasks, self.cells.configs), default=0)
-        best = [config for config in self.cells.configs if self.cells.n_tasks(config) == most]
-        return self._recommended(best, [self.cells.means(config) for config in best])
+        configs = [config for config in self.cells.configs if self.cells.n_tasks(config) == most]
+        return self._recommended(configs, self.cells.means(configs))
 
-    def _recommended(self, configs: Sequence[str], means: Sequence[dict[Measure, float]]) -> Recommendation:
+    def _recommended(self, configs: Sequence[str], means: Mapping[Measure, Array]) -> Recommendation:
         """The best of these configurations by these means, and their front."""
         if not configs:
             raise NoEvidenceError(
                 "Nothing has been observed yet.", hint="Tell the optimizer some cells first."
             )
-        over = np.array([excess(self.objective, mean) for mean in means])
-        allowed = np.flatnonzero(over == over.min()).tolist()  # all within limits, or the one nearest to them
-        measures = ("score", *front_costs(self.objective))
-        values = np.array([[means[row][measure] for measure in measures] for row in allowed])
-        falling = np.argsort(-values[:, 0], kind="stable")
-        front = falling[non_dominated(values)[falling]] if len(measures) > 1 else falling[:1]
-        points = tuple(self.space.point(configs[allowed[row]]) for row in front)
-        return Recommendation(points[0], self._evidence(points[0]), points)
+        rows = best_rows(self.objective, means)
+        front = tuple(self.space.point(configs[row]) for row in rows)
+        return Recommendation(front[0], self._evidence(configs[rows[0]]), front)
 
-    def _evidence(self, point: Point) -> Evidence:
-        config = self.space.key(point)
+    def _evidence(self, config: str) -> Evidence:
         scores = self.cells.matrix("score", [config])
         return Evidence(
             n_tasks=self.cells.n_tasks(config),
             n_failed=self.cells.failures(config),
             score=mean_interval(scores[~np.isnan(scores)]),
-            means=self.cells.means(config),
+            means={measure: float(means[0]) for measure, means in self.cells.means([config]).items()},
         )
 
     def _open_tasks(self, point: Point) -> tuple[str, ...]:

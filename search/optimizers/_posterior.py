@@ -26,9 +26,8 @@ from functools import cached_property
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from archloom.search._objective import Array
 
 _LEAST_SPREAD = 1e-3  # the first scores may all be equal
 _JITTER = 1e-10  # keeps Cholesky factors of covariances with known (zero-variance) rows alive
@@ -113,7 +112,8 @@ class Posterior:
         """The factor of M, and K L over all configurations."""
         factor, _ = self._data
         spread = self._prior[:, self._rows] @ factor
-        return np.linalg.cholesky(np.eye(len(factor)) + factor.T @ spread[self._rows]), spread
+        root = np.linalg.cholesky(np.eye(len(factor)) + factor.T @ spread[self._rows])
+        return np.asarray(root), spread
 
     @cached_property
     def level_cov(self) -> Array:
@@ -129,7 +129,7 @@ class Posterior:
 
     @cached_property
     def _centred_level(self) -> Array:
-        return self.level_cov[:, self._rows] @ self._data[1]
+        return np.asarray(self.level_cov[:, self._rows] @ self._data[1])
 
     @cached_property
     def task_effect(self) -> Array:

@@ -93,23 +93,26 @@ class Race(History):
         """
         configs = self.cells.configs
         if not configs:
-            return self._recommended((), ())
+            return self._recommended((), {})
         beliefs = self._learner.beliefs(tuple(self.space.point(config) for config in configs))
-        return self._recommended(configs, [beliefs.expected(row) for row in range(len(configs))])
+        return self._recommended(configs, beliefs.expected)
 
     def _candidates(self) -> tuple[Point, ...]:
         """All configurations of a small space; else those observed, neighbours of the best, and random ones."""
         if self.space.listable and len(self.space.points()) <= self._options.pool:
             return self.space.points()
         seen = {config: self.space.point(config) for config in self._asked}
-        best = sorted(self.cells.configs, key=self._surely, reverse=True)[:_PROMISING]
-        near = [point for config in best for point in self.space.neighbours(seen[config])]
+        near = [point for config in self._promising() for point in self.space.neighbours(seen[config])]
         pool = dict.fromkeys([*seen.values(), *near, *self._explored])
         return tuple(pool)[: max(self._options.pool, len(seen))]
 
-    def _surely(self, config: str) -> float:
-        n = self.cells.n_tasks(config)
-        return wilson(self.cells.means(config)["score"] * n, n).low
+    def _promising(self) -> list[str]:
+        """The few configurations that are surely good."""
+        configs = self.cells.configs
+        means = dict(zip(configs, self.cells.means(configs)["score"].tolist(), strict=True))
+        counts = {config: self.cells.n_tasks(config) for config in configs}
+        low = {config: wilson(means[config] * counts[config], counts[config]).low for config in configs}
+        return sorted(configs, key=low.__getitem__, reverse=True)[:_PROMISING]
 
     def _pick(self, points: tuple[Point, ...], still_open: Mask) -> int | None:
         """Row of the candidate to observe next; None when the expected regret is small enough."""
@@ -118,8 +121,7 @@ class Race(History):
         alive = ~beliefs.dropped(rivals=configurations - 1, alpha=self._options.alpha)
         rng = self._rng()
         draws = beliefs.draw(rng, alive)
-        front = self.recommend().front
-        if beliefs.regret(draws, [points.index(point) for point in front]) < self._options.regret:
+        if beliefs.regret(draws) < self._options.regret:
             return None
         spread = np.diag(beliefs.score.value_cov)
         pair = [row for row in _top_two(draws, rng) if still_open[row]]

@@ -62,22 +62,28 @@ class TPE(FullEvaluations):
                 directions=["maximize" if measure == "score" else "minimize" for measure in measures],
             )
         distributions = {axis.name: _distribution(axis) for axis in self.space.axes}
-        study.add_trials([self._trial(config, distributions) for config in self.cells.configs])
+        study.add_trials(self._trials(distributions))
         trials = (study.ask(distributions) for _ in range(_REASKS))
         return [tuple(int(trial.params[axis.name]) for axis in self.space.axes) for trial in trials]
 
-    def _trial(self, config: str, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    def _trials(self, distributions: dict[str, BaseDistribution]) -> list[FrozenTrial]:
+        """The evaluations so far, in Optuna's words."""
         from optuna.trial import create_trial
 
-        means, point = self.cells.means(config), self.space.point(config)
-        return create_trial(
-            params={axis.name: index for axis, index in zip(self.space.axes, point, strict=True)},
-            distributions=distributions,
-            values=[means["score"], *(means[measure] for measure in front_costs(self.objective))],
-            constraints={
-                measure: means[measure] - limit for measure, limit in limits(self.objective).items()
-            },
-        )
+        configs, costs = self.cells.configs, front_costs(self.objective)
+        means = self.cells.means(configs)
+        return [
+            create_trial(
+                params=dict(zip(distributions, self.space.point(config), strict=True)),
+                distributions=distributions,
+                values=[float(means[measure][row]) for measure in ("score", *costs)],
+                constraints={
+                    measure: float(means[measure][row]) - limit
+                    for measure, limit in limits(self.objective).items()
+                },
+            )
+            for row, config in enumerate(configs)
+        ]
 
 
 @contextmanager

@@ -41,7 +41,8 @@ def _matched(row: Row) -> str:
     if row.matched is None or row.matched_difference is None or row.matched_interval is None:
         return ""
     low, high = row.matched_interval.low, row.matched_interval.high
-    return f"{100 * row.matched_difference:+.1f} \\[{100 * low:+.1f}, {100 * high:+.1f}] vs {row.matched.replace("self-consistency", "SC")}"
+    rival = row.matched.replace("self-consistency", "SC")
+    return f"{100 * row.matched_difference:+.1f} \\[{100 * low:+.1f}, {100 * high:+.1f}] vs {rival}"
 
 
 def front_chart(rows: Sequence[Row]) -> str:

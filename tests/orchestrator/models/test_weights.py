@@ -147,7 +147,7 @@ def test_the_folder_follows_the_environment(environ: dict[str, str], folder: Pat
 
 
 def test_the_registry_names_whole_checksums() -> None:
-    for each in models():
+    for each in model_cards():
         assert len(bytes.fromhex(each.sha256)) == 32
         assert each.file.endswith(".gguf")
 
