@@ -163,8 +163,8 @@ def _filled(data: dict[str, Json], holes: tuple[Hole, ...], chosen: Mapping[str,
 
 def _put(data: Json, path: Path, value: Json) -> None:
     for part in path[:-1]:
-        data = data[part]  # type: ignore[index,call-overload]  # the path was found in this data
-    data[path[-1]] = value  # type: ignore[index,call-overload]
+        data = data[part]  # type: ignore[index]  # the path was found in this data
+    data[path[-1]] = value  # type: ignore[index]
 
 
 def _after(spec: Json) -> list[str]:

@@ -62,8 +62,7 @@ def _detail(spec: dict[str, Json]) -> str:
 def _written(value: Json) -> str:
     if isinstance(value, dict):
         if "range" in value:
-            low, high = value["range"]  # type: ignore[misc]  # checked when the document was read
-            return f"{low}..{high}"
+            return "..".join(map(str, value["range"]))  # type: ignore[arg-type]  # checked when the document was read
         return "|".join(_written(option) for option in value.get("choose") or value.get("subset") or [])  # type: ignore[union-attr]
     if isinstance(value, list):
         return ",".join(map(str, value))

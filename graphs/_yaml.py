@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from archloom.graphs.errors import Problem
 Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Path: TypeAlias = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
-_PLAIN = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "map", "seq"))
+_PLAIN = frozenset(_TAG + name for name in ("null", "bool", "int", "float", "str", "timestamp", "map", "seq"))
 
 
 @dataclass(frozen=True)
@@ -51,65 +51,77 @@ def load(text: str, source: str) -> Located:
 
     Syntax errors, duplicate keys and foreign tags are reported in ``problems``, not raised.
     """
-    located = Located(None)
-
-    def problem(code: str, message: str, mark: yaml.Mark | None, path: Path = ()) -> None:
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        located.problems.append(Problem(code, dotted(path), message, "", source, line, column))
-
-    loader = yaml.SafeLoader(text)
+    reader = _Reader(text, source)
     try:
-        root = loader.get_single_node()
-        if root is not None:
-            located.data = _build(loader, root, (), located, problem, frozenset())
+        reader.read()
     except yaml.MarkedYAMLError as exc:
         what = " ".join(part for part in (exc.context, exc.problem) if part)
-        problem("E010", f"not YAML: {what}", exc.problem_mark or exc.context_mark)
+        reader.problem("E010", f"not YAML: {what}", exc.problem_mark or exc.context_mark)
     except yaml.YAMLError as exc:
-        problem("E010", f"not YAML: {exc}", None)
+        reader.problem("E010", f"not YAML: {exc}", None)
     except RecursionError:
-        problem("E010", "not a document: nested too deeply", None)
-    finally:
-        loader.dispose()
-    return located
+        reader.problem("E010", "not a document: nested too deeply", None)
+    return reader.located
 
 
-def _build(loader, node, path, located, problem, above):  # type: ignore[no-untyped-def]  # recursion over yaml nodes
-    located.positions.setdefault(path, Position(node.start_mark.line + 1, node.start_mark.column + 1))
-    if id(node) in above:
-        problem("E010", "an alias that contains itself", node.start_mark, path)
-        return None
-    above = above | {id(node)}
-    if node.tag not in _PLAIN and node.tag != _TAG + "timestamp":
-        problem(
-            "E010",
-            f"tag {node.tag!r} is not allowed; a document holds plain data only",
-            node.start_mark,
-            path,
-        )
-        return None
-    if isinstance(node, yaml.SequenceNode):
-        return [
-            _build(loader, item, (*path, i), located, problem, above) for i, item in enumerate(node.value)
-        ]
-    if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)
+class _Reader:
+    """From YAML's node tree to data, positions and problems."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.located = Located(None)
+        self._loader = yaml.SafeLoader(text)
+        self._source = source
+        self._open: set[int] = set()
+
+    def read(self) -> None:
+        root = self._loader.get_single_node()
+        if root is not None:
+            self.located.data = self._value(root, ())
+
+    def problem(self, code: str, message: str, mark: yaml.Mark | None, path: Path = ()) -> None:
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        self.located.problems.append(Problem(code, dotted(path), message, "", self._source, line, column))
+
+    def _value(self, node: yaml.Node, path: Path) -> Json:
+        mark = node.start_mark
+        self.located.positions.setdefault(path, Position(mark.line + 1, mark.column + 1))
+        if id(node) in self._open:
+            self.problem("E010", "an alias that contains itself", mark, path)
+            return None
+        if node.tag not in _PLAIN:
+            message = f"tag {node.tag!r} is not allowed; a document holds plain data only"
+            self.problem("E010", message, mark, path)
+            return None
+        self._open.add(id(node))
+        try:
+            return self._inside(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _inside(self, node: yaml.Node, path: Path) -> Json:
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, number)) for number, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if node.tag == _TAG + "timestamp":
+            return str(node.value)  # a date is text here
+        value: Json = self._loader.construct_object(node)
+        return value
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Json]:
+        self._loader.flatten_mapping(node)
         out: dict[str, Json] = {}
         for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is None:
-                problem("E010", "a key must be a plain word", key_node.start_mark, path)
-                continue
-            if key in out:
-                problem("E011", f"key {key!r} stands twice", key_node.start_mark, (*path, key))
-                continue
             mark = key_node.start_mark
-            located.positions[(*path, key)] = Position(mark.line + 1, mark.column + 1)
-            out[key] = _build(loader, value_node, (*path, key), located, problem, above)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.problem("E010", "a key must be a plain word", mark, path)
+            elif key_node.value in out:
+                self.problem("E011", f"key {key_node.value!r} stands twice", mark, (*path, key_node.value))
+            else:
+                place = (*path, key_node.value)
+                self.located.positions[place] = Position(mark.line + 1, mark.column + 1)
+                out[key_node.value] = self._value(value_node, place)
         return out
-    if node.tag == _TAG + "timestamp":
-        return node.value
-    return loader.construct_object(node)
 
 
 def dotted(path: Path) -> str:
@@ -129,7 +141,7 @@ class _Dumper(yaml.SafeDumper):
     """Block style for mappings, flow style for lists of scalars, ``|`` for text of several lines."""
 
 
-def _list(dumper: yaml.SafeDumper, data: list[object]) -> yaml.Node:
+def _list(dumper: yaml.SafeDumper, data: Sequence[object]) -> yaml.Node:
     flat = all(not isinstance(item, list | dict | tuple) for item in data)
     return dumper.represent_sequence(_TAG + "seq", data, flow_style=flat)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from archloom.nodes._candidate import Candidate, Candidates, Kind
 from archloom.nodes._context import Context, FailedSample, Replies, Request, Sample, Sampling, succeeded
 from archloom.nodes._prompts import built_in, render
-from archloom.nodes._task import Messages, Task
+from archloom.nodes._task import Message, Messages, Task
 from archloom.nodes.errors import TooFewSamplesError, UnparsedError
 
 BYTES_PER_TOKEN = 8
@@ -198,9 +198,9 @@ def written(sample: Sample, ctx: Context, *, number: int, parents: Candidates = 
     )
 
 
-def _with_text(message: object, text: str) -> dict[str, object]:
+def _with_text(message: Message, text: str) -> dict[str, object]:
     """The message with its text replaced; parts that are not text (images) stay."""
-    old = dict(message)  # type: ignore[call-overload]  # a Message is a mapping
+    old = dict(message)
     content = old.get("content")
     if isinstance(content, list):
         others = [part for part in content if not (isinstance(part, dict) and part.get("type") == "text")]

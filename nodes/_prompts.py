@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from archloom.nodes.errors import NodeError
@@ -52,5 +52,5 @@ def render(source: str, **values: object) -> str:
 
 
 @cache
-def _compiled(source: str):  # type: ignore[no-untyped-def]  # jinja2.Template; the cache keeps its type
+def _compiled(source: str) -> Template:
     return _environment.from_string(source)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from archloom.nodes._candidate import Candidates
+from archloom.nodes._candidate import Candidate, Candidates
 from archloom.nodes._context import Context, Request, succeeded
 from archloom.nodes._node import ModelNode
 from archloom.nodes._parse import Unparsed, parse_ranking
@@ -51,15 +52,20 @@ class Ranker(ModelNode):
         shown = list(given)
         ctx.rng.shuffle(shown)
         [request] = self.requests(task, tuple(shown))
-        order: tuple[int, ...] | Unparsed = Unparsed("no reply")
-        reply = ""
+        reply, why = "", "no reply"
         for attempt in range(self.attempts):
             [replies] = await self.ask(ctx, [Request(request.messages, start=attempt)])
             for sample in succeeded(replies):
-                reply, order = sample.text, parse_ranking(sample.text, len(shown))
-            if not isinstance(order, Unparsed):
-                last = len(shown) - 1
-                ranked = (shown[i].annotated(score=1 - place / last) for place, i in enumerate(order))
-                return tuple(ranked)[: self.keep]
-        self.unparsed(ctx, reply, order.why)
+                order = parse_ranking(sample.text, len(shown))
+                if not isinstance(order, Unparsed):
+                    return tuple(_ranked(shown, order))[: self.keep]
+                reply, why = sample.text, order.why
+        self.unparsed(ctx, reply, why)
         return given
+
+
+def _ranked(shown: Sequence[Candidate], order: tuple[int, ...]) -> Iterator[Candidate]:
+    """The candidates in this order, scored from 1 for the best down to 0 for the last."""
+    last = len(order) - 1
+    for place, index in enumerate(order):
+        yield shown[index].annotated(score=1 - place / last)

@@ -45,7 +45,8 @@ def compile_graph(
             async def body(of_task: str) -> dict[str, Any]:
                 return (await execution.run_node(node)).to_json()
 
-            return task(body, name=node)
+            body.__name__ = node
+            return task(body)
 
         calls = {node: node_task(node)(execution.task.id) for node in execution.configuration.order}
 

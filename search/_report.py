@@ -116,7 +116,7 @@ def _row(study: Study, held: HeldOut, contender: Contender) -> Row:
         name=contender.name,
         config_id=id_,
         summary=" → ".join(drawn.name for drawn in picture(contender.configuration).nodes),
-        role=contender.role,  # type: ignore[arg-type]  # one of the four roles
+        role=contender.role,  
         tasks=len(cells),
         missing=sum(cell.failed for cell in cells),
         score=score.estimate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any, Literal
 
 from archloom.graphs import Configuration, Objective
 from archloom.orchestrator import (
@@ -163,7 +164,7 @@ class Study:
             self.state.search.setdefault(configuration.id, []).extend(found)
 
     async def _cells(
-        self, part: str, configuration: Configuration, task_ids: Sequence[str], out: list[Cell]
+        self, part: Literal["search", "report"], configuration: Configuration, task_ids: Sequence[str], out: list[Cell]
     ) -> None:
         """Known cells from the log, the rest from the evaluator."""
         missing = []
@@ -179,7 +180,7 @@ class Study:
             self._paid_then = self.charged
             self.log.write(
                 CellObserved(
-                    part="search" if part == "search" else "report", cell=cell.to_json(), charged=self.charged
+                    part=part, cell=cell.to_json(), charged=self.charged
                 )
             )
             out.append(cell)
@@ -206,7 +207,7 @@ class Study:
             self.log.write(Decided(what=what, fields=dict(fields)))
 
 
-def _key(cell: dict[str, object]) -> tuple[object, object, object]:
+def _key(cell: dict[str, Any]) -> tuple[str, str, int]:
     return (cell["config"], cell["task"], cell.get("replicate", 0))
 
 

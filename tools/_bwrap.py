@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +14,9 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from archloom.tools._confinement import CORES, Limits, confined
+from archloom.tools._running import Running
 from archloom.tools._sandbox import NO_FILES, ExecResult, SandboxLevel, python_command
 from archloom.tools.errors import ToolError
-
-_FLOOD = 64 * 2**20
-"""Bytes of output after which a program is killed: it prints in a loop, and reading on costs our time."""
 
 
 class BwrapSandbox:
@@ -81,34 +78,34 @@ class BwrapSandbox:
         with ExitStack() as opened:
             given = {path: _in_memory(text, opened) for path, text in files.items()}
             status = _in_memory("", opened)
-            transport, output = await _start(
-                confined(
-                    self._binary, cmd, limits=self._limits, cpu_s=ceil(timeout_s), files=given, status=status
-                ),
-                stdin=_in_memory(stdin, opened),
-                pass_fds=(status, *given.values()),
-                output_limit=output_limit,
+            command = confined(
+                self._binary, cmd, limits=self._limits, cpu_s=ceil(timeout_s), files=given, status=status
+            )
+            running = opened.enter_context(
+                Running(
+                    command,
+                    stdin=_in_memory(stdin, opened),
+                    pass_fds=(status, *given.values()),
+                    output_limit=output_limit,
+                )
             )
             try:
                 async with asyncio.timeout(timeout_s):
-                    await output.ended.wait()
+                    await running.ended.wait()
             except TimeoutError:
                 timed_out = True
-            finally:
-                _kill(transport)  # also when this task is cancelled
-                transport.close()
-                await output.ended.wait()
+            exit_code = running.finish()
             # bwrap reports an exit code only of a program that it could start.
             was_started = b"exit-code" in os.pread(status, 4096, 0)
-        killed = timed_out or output.flooded
+        killed = timed_out or running.flooded
         if not killed and not was_started:
-            raise ToolError(f"bubblewrap could not start {cmd[0]!r}: {output.text(2).strip()}")
+            raise ToolError(f"bubblewrap could not start {cmd[0]!r}: {running.text(2).strip()}")
         return ExecResult(
-            exit_code=None if killed else transport.get_returncode(),
-            stdout=output.text(1),
-            stderr=output.text(2),
+            exit_code=None if killed else exit_code,
+            stdout=running.text(1),
+            stderr=running.text(2),
             timed_out=timed_out,
-            truncated=output.truncated,
+            truncated=running.truncated,
             duration_s=time.perf_counter() - started,
         )
 
@@ -128,69 +125,6 @@ def binaries() -> Iterator[Path]:
     found = shutil.which("bwrap")
     if found:
         yield Path(found)
-
-
-class _Output(asyncio.SubprocessProtocol):
-    """Collects what a process writes, up to a limit, and reads the rest so that it does not block."""
-
-    def __init__(self, limit: int) -> None:
-        self.ended = asyncio.Event()
-        self.flooded = False
-        self._limit = limit
-        self._kept = {1: bytearray(), 2: bytearray()}
-        self._written = {1: 0, 2: 0}
-        self._transport: asyncio.SubprocessTransport | None = None
-
-    @property
-    def truncated(self) -> bool:
-        return any(written > self._limit for written in self._written.values())
-
-    def text(self, fd: int) -> str:
-        return self._kept[fd].decode(errors="replace")
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-
-    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
-        assert isinstance(data, bytes)
-        self._written[fd] += len(data)
-        self._kept[fd] += data[: self._limit - len(self._kept[fd])]
-        if self._written[fd] > _FLOOD and not self.flooded and self._transport is not None:
-            self.flooded = True
-            _kill(self._transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.ended.set()
-
-
-async def _start(
-    command: Sequence[str], *, stdin: int, pass_fds: Sequence[int], output_limit: int
-) -> tuple[asyncio.SubprocessTransport, _Output]:
-    try:
-        return await asyncio.get_running_loop().subprocess_exec(
-            lambda: _Output(output_limit),
-            *command,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pass_fds=pass_fds,
-            start_new_session=True,
-            env={},
-        )
-    except OSError as exc:
-        raise ToolError(f"bubblewrap cannot be started: {exc}") from exc
-
-
-def _kill(transport: asyncio.SubprocessTransport) -> None:
-    """Ends bwrap, the first process of its namespace, and so all that is in it.
-
-    The whole group is killed because a bwrap that has only just started has not yet tied its child to itself.
-    That is why the new session is made here: with ``--new-session`` the child would leave the group first.
-    """
-    if transport.get_returncode() is None:
-        with suppress(ProcessLookupError):  # it has ended just now
-            os.killpg(transport.get_pid(), signal.SIGKILL)
 
 
 def _in_memory(text: str, opened: ExitStack) -> int:

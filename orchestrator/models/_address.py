@@ -23,7 +23,7 @@ class Address(NamedTuple):
 
     key: str
     stream: int
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks an element of an address up by value
 
     @property
     def seed(self) -> int:

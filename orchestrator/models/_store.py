@@ -208,7 +208,13 @@ def _commit(connection: sqlite3.Connection, writes: list[_Write]) -> StoreError 
 
 def _totals(rows: Iterable[tuple[str, int, int, int, float]]) -> list[StoreStats]:
     totals: dict[str, StoreStats] = {}
-    for model, *numbers in rows:
-        old = totals.get(model, StoreStats(model, 0, 0, 0, 0.0))
-        totals[model] = StoreStats(model, *(a + b for a, b in zip(old[1:], numbers, strict=True)))
+    for row in map(StoreStats._make, rows):
+        old = totals.get(row.model, StoreStats(row.model, 0, 0, 0, 0.0))
+        totals[row.model] = StoreStats(
+            row.model,
+            old.samples + row.samples,
+            old.tokens_in + row.tokens_in,
+            old.tokens_out + row.tokens_out,
+            old.latency_s + row.latency_s,
+        )
     return [totals[model] for model in sorted(totals)]

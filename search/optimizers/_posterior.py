@@ -134,7 +134,7 @@ class Posterior:
     @cached_property
     def task_effect(self) -> Array:
         """Mean of d: how much easier than average each task is."""
-        return self._shrink * (self._scores.sum(axis=0) - self._seen.T @ self._centred_level)
+        return np.asarray(self._shrink * (self._scores.sum(axis=0) - self._seen.T @ self._centred_level))
 
     @cached_property
     def value(self) -> Array:

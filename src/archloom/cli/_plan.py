@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from archloom.graphs import Configuration, Document
     from archloom.nodes import Task
     from archloom.orchestrator.models import SampleStore
+    from archloom.search import DocumentSpace, Point
 
 _MOST_CONFIGURATIONS = 200
 
@@ -78,7 +79,7 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
     samplers = ModelPool(kept).peek(configuration)
     nodes = plan(configuration, samplers, tasks, kept)
     speeds = {row.model: row for row in kept.stats()}
-    rows = []
+    rows: list[dict[str, Any]] = []
     seconds: list[float] | None = [0.0, 0.0]
     for node in nodes:
         rows.append({
@@ -108,14 +109,10 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
 
 
 def _space(document: Document, tasks: list[Task], store: SampleStore | None) -> dict[str, Any]:
-    import random
-
     from archloom.search import space_of
 
     space = space_of(document)
-    points = space.points() if space.size <= _MOST_CONFIGURATIONS else [
-        space.sample(random.Random(seed)) for seed in range(_MOST_CONFIGURATIONS)  # noqa: S311 - a sample to look at
-    ]  # fmt: skip
+    points = space.points() if space.size <= _MOST_CONFIGURATIONS else _some_points(space)
     one = tasks[:1]
     costs = sorted(
         ((_plan(document.configure(space.assignment(point)), one, None), point) for point in points),
@@ -132,6 +129,14 @@ def _space(document: Document, tasks: list[Task], store: SampleStore | None) -> 
         "search_budget": document.search.budget.model_dump(exclude_none=True),
         "dearest": chosen,
     }
+
+
+def _some_points(space: DocumentSpace) -> list[Point]:
+    """Points of a space that is too large to look at as a whole."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return [space.sample(rng) for _ in range(_MOST_CONFIGURATIONS)]
 
 
 def _show(data: dict[str, Any]) -> None:

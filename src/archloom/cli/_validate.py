@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archloom.cli._app import app
 from archloom.cli._options import Json, print_json
+
+if TYPE_CHECKING:
+    from archloom.graphs import Problem
 
 
 @app.command()
@@ -20,7 +23,8 @@ def validate(
     """Check workflow files; all errors at once, nothing is run."""
     from archloom.graphs import Document, DocumentError
 
-    problems, lines = [], []
+    problems: list[Problem] = []
+    lines: list[str] = []
     for file in files:
         try:
             document = Document.load(file)
