@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,6 @@ from archloom.graphs._models import ModelSpec
 from archloom.graphs._yaml import dump
 from archloom.nodes import Budget, Node
 from archloom.tools import AnswerFormat
-
 
 _OPERATIONAL = ("base_url", "api_key", "timeout_s", "max_concurrency", "retries", "threads", "sleep")
 """Fields of a model that say how it is reached, not what it answers."""
@@ -38,7 +37,7 @@ class Configuration:
     models: Mapping[str, ModelSpec]
     nodes: Mapping[str, Node]
     output: str
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     answer: AnswerFormat = "text"
     doc: str = ""
 
@@ -124,9 +123,7 @@ def _written(spec: Any, *always: str) -> dict[str, Any]:
     values = spec.model_dump(mode="json", exclude_defaults=True)
     full = spec.model_dump(mode="json")
     names = [*always, *(name for name in values if name not in (*always, "after"))]
-    out = {
-        name: full[name] for name in [*names, "after"] if name in full and (name in names or name in values)
-    }
+    out = {name: full[name] for name in [*names, "after"] if name in full and (name in names or name in values)}
     for name in ("after", "stop"):
         if isinstance(out.get(name), list) and len(out[name]) == 1:
             out[name] = out[name][0]

@@ -37,11 +37,15 @@ def check_construction(
     if all_lead_to_output:
         leading = ancestors(nodes, output)
         broken.extend(
-            Broken("E018", ("nodes", name), f"no path leads from here to the output {output!r}.",
-                   "Name it in some 'after', or remove it.")
+            Broken(
+                "E018",
+                ("nodes", name),
+                f"no path leads from here to the output {output!r}.",
+                "Name it in some 'after', or remove it.",
+            )
             for name in nodes
             if name not in leading
-        )  # fmt: skip
+        )
     return broken
 
 
@@ -74,9 +78,7 @@ def _references(nodes: Mapping[str, Node], models: Mapping[str, ModelSpec], outp
         for parent in node.after:
             if parent not in nodes:
                 hint = suggest(parent, [other for other in nodes if other != name]) or ""
-                yield Broken(
-                    "E016", ("nodes", name, "after"), f"there is no node {parent!r} to come after.", hint
-                )
+                yield Broken("E016", ("nodes", name, "after"), f"there is no node {parent!r} to come after.", hint)
         if len(set(node.after)) < len(node.after):
             yield Broken("E016", ("nodes", name, "after"), "a node is named twice.")
         model = getattr(node, "model", None)
@@ -97,9 +99,11 @@ def _inputs(nodes: Mapping[str, Node]) -> Iterator[Broken]:
         path: Path = ("nodes", name, "after") if node.after else ("nodes", name)
         if node.needs_input and not node.after:
             yield Broken(
-                "E019", path, f"a {node.type} works on candidates and is given none.",
+                "E019",
+                path,
+                f"a {node.type} works on candidates and is given none.",
                 "Say which nodes it comes 'after'.",
-            )  # fmt: skip
+            )
         for parent in node.after:
             if not nodes[parent].gives & node.takes:
                 gives, takes = "/".join(sorted(nodes[parent].gives)), "/".join(sorted(node.takes))

@@ -111,18 +111,14 @@ class Document:
             if hole.name not in chosen:
                 raise InvalidConfigurationError(f"{self.source}: {hole.name} is still open.")
             if chosen[hole.name] not in hole.options:
-                raise InvalidConfigurationError(
-                    f"{self.source}: {hole.name} does not offer {chosen[hole.name]!r}."
-                )
+                raise InvalidConfigurationError(f"{self.source}: {hole.name} does not offer {chosen[hole.name]!r}.")
         data = _filled(self.data, self.holes, chosen)
         models = {name: _model_adapter.validate_python(spec) for name, spec in _map(data["models"]).items()}
         nodes, output = _built(data)
         broken = check_construction(nodes, models, output, all_lead_to_output=False)
         if broken:
             first = broken[0]
-            raise InvalidConfigurationError(
-                f"{self.source}: {dotted(first.path)}: {first.message}", hint=first.hint
-            )
+            raise InvalidConfigurationError(f"{self.source}: {dotted(first.path)}: {first.message}", hint=first.hint)
         leading = ancestors(nodes, output)
         return Configuration(
             name=self.name,
@@ -148,9 +144,7 @@ def _filled(data: dict[str, Json], holes: tuple[Hole, ...], chosen: Mapping[str,
         if hole.kind == "optional":
             if not option:
                 name = str(hole.path[1])
-                left_out |= {
-                    other for other in _map(out["nodes"]) if other == name or other.startswith(f"{name}.")
-                }
+                left_out |= {other for other in _map(out["nodes"]) if other == name or other.startswith(f"{name}.")}
         else:
             _put(out, hole.path, deepcopy(option))
     nodes = _map(out["nodes"])
@@ -185,10 +179,7 @@ def _leave_out(data: dict[str, Json], nodes: dict[str, Json], name: str) -> None
 
 def _built(data: dict[str, Json]) -> tuple[dict[str, Node], str]:
     types = node_types()
-    nodes = {
-        name: types[str(_map(spec)["type"])].model_validate(spec)
-        for name, spec in _map(data["nodes"]).items()
-    }
+    nodes = {name: types[str(_map(spec)["type"])].model_validate(spec) for name, spec in _map(data["nodes"]).items()}
     return nodes, str(data["output"])
 
 
@@ -234,16 +225,12 @@ class _Checker:
             if key not in _TOP:
                 self.report("E012", (key,), "unknown field.", suggest(key, list(_TOP)))
         if data.get("archloom") != 1:
-            self.report(
-                "E025", ("archloom",), "the first line of a document is 'archloom: 1', its format version."
-            )
+            self.report("E025", ("archloom",), "the first line of a document is 'archloom: 1', its format version.")
         for key, expected in (("models", dict), ("nodes", dict), ("output", (str, dict))):
             if key not in data:
                 self.report("E014", (), f"{key!r} is missing.")
             elif not isinstance(data[key], expected) or not data[key]:
-                self.report(
-                    "E013", (key,), "must be a mapping of names." if expected is dict else "must name a node."
-                )
+                self.report("E013", (key,), "must be a mapping of names." if expected is dict else "must name a node.")
         if data.get("answer", "text") not in get_args(AnswerFormat):
             hint = suggest(str(data.get("answer")), list(get_args(AnswerFormat)))
             self.report("E013", ("answer",), f"{data.get('answer')!r} is no answer format.", hint)
@@ -274,9 +261,7 @@ class _Checker:
         for name, spec in models.items() if isinstance(models, dict) else ():
             path: Path = ("models", name)
             if not _NAME.fullmatch(name):
-                self.report(
-                    "E013", path, f"{name!r} is no name: letters, digits, '_', '-' and '.', letter first."
-                )
+                self.report("E013", path, f"{name!r} is no name: letters, digits, '_', '-' and '.', letter first.")
             if not isinstance(spec, dict):
                 self.report("E013", path, "must be a mapping with 'provider' and 'model'.")
                 continue
@@ -292,9 +277,7 @@ class _Checker:
         for name, spec in nodes.items() if isinstance(nodes, dict) else ():
             path: Path = ("nodes", name)
             if not _NAME.fullmatch(name):
-                self.report(
-                    "E013", path, f"{name!r} is no name: letters, digits, '_', '-' and '.', letter first."
-                )
+                self.report("E013", path, f"{name!r} is no name: letters, digits, '_', '-' and '.', letter first.")
             if not isinstance(spec, dict):
                 self.report("E013", path, "must be a mapping with a 'type'.")
             elif "type" not in spec:
@@ -310,10 +293,7 @@ class _Checker:
         holes = [hole for hole in holes if hole.kind != "optional"]
         variants: list[dict[Path, Json]] = [{hole.path: hole.options[0] for hole in holes}]
         variants += [
-            {**variants[0], hole.path: option}
-            for hole in holes
-            for option in hole.options[1:]
-            if hole.kind != "subset"
+            {**variants[0], hole.path: option} for hole in holes for option in hole.options[1:] if hole.kind != "subset"
         ]
         for variant in variants:
             data = deepcopy(spec)
@@ -325,9 +305,15 @@ class _Checker:
             except ValidationError as exc:
                 self._add(exc, path, cls)
                 continue
-            if isinstance(node, ModelNode) and node.prompt is not None:
-                if why := check_template(node.prompt, node.template_names):
-                    self.report("E024", (*path, "prompt"), f"{why}.")
+            self._template(node, path)
+
+    def _template(self, node: Node, path: Path) -> None:
+        if (
+            isinstance(node, ModelNode)
+            and node.prompt is not None
+            and (why := check_template(node.prompt, node.template_names))
+        ):
+            self.report("E024", (*path, "prompt"), f"{why}.")
 
     def _construction(self, data: dict[str, Json], holes: list[Hole], models: dict[str, ModelSpec]) -> None:
         """A workflow must keep the construction rules; a space must hold at least one workflow that does.

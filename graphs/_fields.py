@@ -28,9 +28,7 @@ def pydantic_problems(exc: ValidationError, cls: type | None) -> Iterator[tuple[
             yield "E014", path[:-1], f"{str(path[-1])!r} is missing.", ""
         elif kind in {"union_tag_invalid", "union_tag_not_found"}:
             context = error.get("ctx", {})
-            expected = [
-                tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",") if tag.strip()
-            ]
+            expected = [tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",") if tag.strip()]
             key = str(context.get("discriminator", "'provider'")).strip("'")
             if kind == "union_tag_not_found":
                 yield "E014", path, f"{key!r} is missing.", suggest("", expected)

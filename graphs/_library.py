@@ -19,9 +19,7 @@ Report = Callable[[str, Path, str, str | None], None]
 def library_names() -> tuple[str, ...]:
     """Names of the graphs that ship, such as ``library/self_consistency``."""
     folder = files("archloom.graphs") / "library"
-    return tuple(
-        sorted(f"library/{entry.name[:-5]}" for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-    )
+    return tuple(sorted(f"library/{entry.name[:-5]}" for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
 @cache
@@ -69,9 +67,7 @@ def _expand(name: str, spec: dict[str, Json], report: Report) -> dict[str, Json]
         )
     used = spec["use"]
     if not isinstance(used, str) or used not in library_names():
-        report(
-            "E023", (*path, "use"), f"there is no graph {used!r}.", suggest(str(used), list(library_names()))
-        )
+        report("E023", (*path, "use"), f"there is no graph {used!r}.", suggest(str(used), list(library_names())))
         return {}
     graph = library_graph(used)
     values = _parameters(graph, spec.get("with", {}), path, report)
@@ -85,9 +81,7 @@ def _expand(name: str, spec: dict[str, Json], report: Report) -> dict[str, Json]
             if "after" in spec:
                 new["after"] = spec["after"]
         else:
-            new["after"] = [
-                names[parent] for parent in ([after] if isinstance(after, str) else cast(list[str], after))
-            ]
+            new["after"] = [names[parent] for parent in ([after] if isinstance(after, str) else cast(list[str], after))]
         if "optional" in spec and old == graph["output"]:
             new["optional"] = spec["optional"]
         out[names[old]] = new

@@ -99,7 +99,7 @@ class ScriptedModel(ModelBase):
     """A name."""
     replies: tuple[str, ...] = ("ok",)
     """Reply of sample i is ``replies[i % len(replies)]``."""
-    rules: dict[str, tuple[str, ...]] = {}
+    rules: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Regular expression over the last message → replies used instead of ``replies``; the first match counts."""
 
 

@@ -27,14 +27,10 @@ def picture(subject: Configuration | Document, *, heat: Mapping[str, float] | No
         specs = dict(subject.data["nodes"])  # type: ignore[arg-type]  # checked when the document was read
         order, output = list(specs), _written(subject.data["output"])
     nodes = tuple(
-        DrawnNode(name, str(specs[name]["type"]), _detail(specs[name]), (heat or {}).get(name))
-        for name in order
+        DrawnNode(name, str(specs[name]["type"]), _detail(specs[name]), (heat or {}).get(name)) for name in order
     )
     edges = tuple(
-        (parent, name)
-        for name in order
-        for parent in _parents(specs[name].get("after", []))
-        if parent in specs
+        (parent, name) for name in order for parent in _parents(specs[name].get("after", [])) if parent in specs
     )
     return Drawing(nodes, edges, output)
 
@@ -49,9 +45,14 @@ def _parents(after: Json) -> list[str]:
 def _detail(spec: dict[str, Json]) -> str:
     parts = []
     for field, label in (
-        ("model", "{}"), ("tool", "{}"), ("samples", "×{}"), ("votes", "×{} votes"), ("keep", "keep {}"),
-        ("temperature", "T={}"), ("weight", "by {}"),
-    ):  # fmt: skip
+        ("model", "{}"),
+        ("tool", "{}"),
+        ("samples", "×{}"),
+        ("votes", "×{} votes"),
+        ("keep", "keep {}"),
+        ("temperature", "T={}"),
+        ("weight", "by {}"),
+    ):
         if field in spec:
             parts.append(label.format(_written(spec[field])))
     if spec.get("optional") is True:

@@ -14,12 +14,16 @@ from archloom.tools import AnswerFormat
 
 _HOLES: dict[str, Any] = {
     "choose": {
-        "type": "object", "additionalProperties": False, "required": ["choose"],
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["choose"],
         "description": "One of these.",
         "properties": {"choose": {"type": "array", "minItems": 1, "uniqueItems": True}},
     },
     "range": {
-        "type": "object", "additionalProperties": False, "required": ["range", "step"],
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["range", "step"],
         "description": "A number between two bounds.",
         "properties": {
             "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
@@ -27,14 +31,17 @@ _HOLES: dict[str, Any] = {
         },
     },
     "subset": {
-        "type": "object", "additionalProperties": False, "required": ["subset"],
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["subset"],
         "description": "Some of these.",
         "properties": {
             "subset": {"type": "array", "minItems": 1, "maxItems": 12},
-            "min": {"type": "integer", "minimum": 0}, "max": {"type": "integer", "minimum": 0},
+            "min": {"type": "integer", "minimum": 0},
+            "max": {"type": "integer", "minimum": 0},
         },
     },
-}  # fmt: skip
+}
 
 
 def document_schema() -> dict[str, Any]:
@@ -49,8 +56,10 @@ def document_schema() -> dict[str, Any]:
     def reference(model: Any) -> dict[str, Any]:
         return take(TypeAdapter(model).json_schema(ref_template="#/$defs/{model}"))
 
-    nodes = [_node(take(cls.model_json_schema(ref_template="#/$defs/{model}")), name, holes)
-             for name, cls in node_types().items()]  # fmt: skip
+    nodes = [
+        _node(take(cls.model_json_schema(ref_template="#/$defs/{model}")), name, holes)
+        for name, cls in node_types().items()
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "archloom workflow",
@@ -82,9 +91,7 @@ def document_schema() -> dict[str, Any]:
 def _node(schema: dict[str, Any], name: str, holes: list[dict[str, str]]) -> dict[str, Any]:
     """A node type's schema in which every field but its type may be a hole."""
     properties = {
-        field: value
-        if field == "type"
-        else {"anyOf": [value, *holes], "description": value.get("description", "")}
+        field: value if field == "type" else {"anyOf": [value, *holes], "description": value.get("description", "")}
         for field, value in schema["properties"].items()
     }
     properties["type"] = {"const": name, "description": properties["type"].get("description", "")}

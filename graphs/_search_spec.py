@@ -60,7 +60,7 @@ class SearchSpec(Spec):
     """Hard limits of the whole search, in charged usage (what the store already has is free)."""
     optimizer: str = "race"
     """Name of an optimizer."""
-    options: dict[str, float] = {}
+    options: dict[str, float] = Field(default_factory=dict)
     """Options of the optimizer."""
     seed: int = 0
     """Seed of the split, the optimizer and the samples' order."""

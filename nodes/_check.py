@@ -85,9 +85,7 @@ class Check(Node):
         if not passed:
             ctx.note("none_passed", tool=self.tool, judged=len(judged), policy=self.on_none)
             if self.on_none == "fail":
-                raise NodeError(
-                    f"nodes.{ctx.node}: none of {len(judged)} candidates passed the {self.tool} check"
-                )
+                raise NodeError(f"nodes.{ctx.node}: none of {len(judged)} candidates passed the {self.tool} check")
         return passed if passed and self.keep == "passed" else judged
 
     async def _run_all(self, given: Candidates, ctx: Context) -> list[_Verdict]:

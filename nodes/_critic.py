@@ -27,9 +27,7 @@ class Critic(ModelNode):
 
     def requests(self, task: Task, given: Candidates) -> tuple[Request, ...]:
         """One conversation a candidate."""
-        return tuple(
-            Request(self.messages(task, self.built_in(), candidate=candidate)) for candidate in given
-        )
+        return tuple(Request(self.messages(task, self.built_in(), candidate=candidate)) for candidate in given)
 
     def longest(self, given: Candidates) -> Candidates:
         """The same candidates with a critique each."""

@@ -18,9 +18,7 @@ class Unparsed:
 
 
 _RANKING = re.compile(r"ranking\W*:\W*(?P<list>.+)", re.IGNORECASE)
-_VERDICT = re.compile(
-    r"verdict\W*:\W*(?P<word>correct|incorrect|right|wrong|yes|no)\b(?!\s+or\b)", re.IGNORECASE
-)
+_VERDICT = re.compile(r"verdict\W*:\W*(?P<word>correct|incorrect|right|wrong|yes|no)\b(?!\s+or\b)", re.IGNORECASE)
 
 
 def parse_ranking(reply: str, count: int) -> tuple[int, ...] | Unparsed:

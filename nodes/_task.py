@@ -46,7 +46,5 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        return "\n".join(
-            str(part.get("text", "")) for part in content if isinstance(part, dict) and "text" in part
-        )
+        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict) and "text" in part)
     return ""

@@ -61,9 +61,7 @@ class Vote(Node):
         )
         best = ranked[0]
         if len(ranked) > 1 and abs(ranked[1].weight - best.weight) < 1e-9:
-            ctx.note(
-                "tie", answers=[group.members[0].answer for group in ranked if group.weight == best.weight]
-            )
+            ctx.note("tie", answers=[group.members[0].answer for group in ranked if group.weight == best.weight])
         winner = min(best.members, key=lambda member: (-(member.score or 0.0), member.tokens))
         return (winner.annotated(votes=len(best.members)),)
 

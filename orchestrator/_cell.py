@@ -10,11 +10,8 @@ import orjson
 from archloom.graphs import Measure
 from archloom.orchestrator._outcome import RunResult
 
-
 FAILED_SCORE = 0.0
-FAILURE_RULE = (
-    "A failed cell counts as score 0, and what it used counts as cost. Cells never observed count nowhere."
-)
+FAILURE_RULE = "A failed cell counts as score 0, and what it used counts as cost. Cells never observed count nowhere."
 """How failures enter every figure; reports print it beside the number of failed cells."""
 
 

@@ -22,7 +22,7 @@ Start = Callable[[Task], Awaitable[Execution]]
 def compile_graph(
     name: str, start: Start, read: Callable[[Any], Task], write: Callable[[RunResult], Any],
     *, checkpointer: BaseCheckpointSaver[Any] | None = None,
-) -> Pregel[Any, Any, Any, Any]:  # fmt: skip
+) -> Pregel[Any, Any, Any, Any]:
     """The LangGraph object that runs one task.
 
     All node tasks are submitted at once, in canonical order, and each waits for its inputs: LangGraph sees one

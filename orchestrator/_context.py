@@ -57,7 +57,7 @@ class NodeContext:
         """See ``Context``: a new generator each time, seeded by task, place of the node in the graph, and replicate."""
         place = self.configuration.order.index(self.node)
         signature = self.configuration.signatures[self.node]
-        return random.Random(f"{self.task.id}/{signature}/{place}/{self.replicate}")  # noqa: S311 - reproducible on purpose
+        return random.Random(f"{self.task.id}/{signature}/{place}/{self.replicate}")
 
     @property
     def sandbox(self) -> Sandbox:
@@ -96,11 +96,7 @@ class NodeContext:
             return
         sampler = self.samplers[model]
         needs = {a: sampler.need(request.messages, sampling) for a, request in new.items()}
-        room = (
-            min(ledger.room(needs.values()) for ledger in self.ledgers)
-            if self.time_left_s > self.elapsed_s
-            else 0
-        )
+        room = min(ledger.room(needs.values()) for ledger in self.ledgers) if self.time_left_s > self.elapsed_s else 0
         if room < len(new):
             self.truncated = True
             self.note("budget", wanted=len(new), sent=room)

@@ -109,7 +109,7 @@ class Execution:
         limits = [limit for limit in (
             None if self.configuration.budget.time_s is None else self.configuration.budget.time_s - start_s,
             node.budget.time_s if node.budget else None,
-        ) if limit is not None]  # fmt: skip
+        ) if limit is not None]
         return NodeContext(
             node=name,
             task=self.task,

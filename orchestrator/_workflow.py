@@ -14,10 +14,10 @@ from archloom.graphs import Configuration, Document, ModelSpec
 from archloom.nodes import Budget, Task
 from archloom.orchestrator._compile import compile_graph
 from archloom.orchestrator._execution import Execution
+from archloom.orchestrator._langgraph_io import read_task, write_result
 from archloom.orchestrator._ledger import Ledger
 from archloom.orchestrator._outcome import NodeOutcome, RunResult
 from archloom.orchestrator._streams import stream_ordinals
-from archloom.orchestrator._langgraph_io import read_task, write_result
 from archloom.orchestrator.errors import OpenChoicesError
 from archloom.orchestrator.models import MemoryStore, Sampler, Samplers, SampleStore, open_client
 from archloom.tools.errors import UsageError
@@ -146,18 +146,14 @@ class Workflow:
                         yield NodeOutcome.from_json(outcome)
         yield results[0]
 
-    def as_langgraph(
-        self, *, checkpointer: BaseCheckpointSaver[Any] | None = None
-    ) -> Pregel[Any, Any, Any, Any]:
+    def as_langgraph(self, *, checkpointer: BaseCheckpointSaver[Any] | None = None) -> Pregel[Any, Any, Any, Any]:
         """The compiled LangGraph object, for use inside another LangGraph application.
 
         Its input is ``{"messages": [...]}`` (LangChain messages or OpenAI-style mappings), a question, or a
         ``Task``; its output is ``{"messages": [the answer], "answer", "tokens", "cost_usd", "truncated",
         "error"}``. Enter the workflow (``async with workflow:``) around its use, so that its models are running.
         """
-        return compile_graph(
-            self.configuration.name, self._start, read_task, write_result, checkpointer=checkpointer
-        )
+        return compile_graph(self.configuration.name, self._start, read_task, write_result, checkpointer=checkpointer)
 
     @property
     def _models(self) -> ModelPool | None:
@@ -165,9 +161,7 @@ class Workflow:
 
     async def _start(self, task: Task, *, replicate: int = 0) -> Execution:
         if self._models is None:
-            raise UsageError(
-                "this workflow has no running models.", hint="Enter it first: 'async with workflow:'."
-            )
+            raise UsageError("this workflow has no running models.", hint="Enter it first: 'async with workflow:'.")
         samplers = await self._models.samplers(self.configuration)
         if self._ordinals is None:
             self._ordinals = stream_ordinals(self.configuration, samplers)

@@ -9,7 +9,7 @@ from archloom.tools.errors import ArchloomError, UsageError
 FailureClass: TypeAlias = Literal[
     "timeout", "rate_limit", "server", "connection", "malformed", "auth", "bad_request", "context_length",
     "content_filter", "budget",
-]  # fmt: skip
+]
 
 RETRYABLE: frozenset[str] = frozenset({"timeout", "rate_limit", "server", "connection", "malformed"})
 """Classes of failure that may pass by themselves."""

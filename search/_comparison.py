@@ -55,9 +55,16 @@ class Comparison:
 
 
 async def evaluate_all(
-    configurations: Sequence[Configuration], tasks: TaskSet, *, folder: Path, store: SampleStore, budget: Budget,
-    concurrency: int = 8, baselines: bool = True, progress: Callable[[str, dict[str, list[Cell]]], None] = lambda head, cells: None,
-) -> Comparison:  # fmt: skip
+    configurations: Sequence[Configuration],
+    tasks: TaskSet,
+    *,
+    folder: Path,
+    store: SampleStore,
+    budget: Budget,
+    concurrency: int = 8,
+    baselines: bool = True,
+    progress: Callable[[str, dict[str, list[Cell]]], None] = lambda head, cells: None,
+) -> Comparison:
     """Runs workflows, and their baselines at matched tokens, on all tasks; goes on where the folder's run stopped.
 
     Raises:
@@ -86,7 +93,9 @@ async def evaluate_all(
 class _Run:
     """Cells of one evaluation, from the log and from the models."""
 
-    def __init__(self, log: RunLog, evaluator: Evaluator, progress: Callable[[str, dict[str, list[Cell]]], None]) -> None:
+    def __init__(
+        self, log: RunLog, evaluator: Evaluator, progress: Callable[[str, dict[str, list[Cell]]], None]
+    ) -> None:
         self.log, self.evaluator, self.progress = log, evaluator, progress
         self.done: dict[str, list[Cell]] = {}
         self.names: dict[str, str] = {}
@@ -144,10 +153,15 @@ class _Run:
         cells = self.done[id_]
         score = mean_interval([cell.value for cell in cells])
         return Row(
-            name=self.names[id_], config_id=id_, role="tried", tasks=len(cells),
-            missing=sum(cell.failed for cell in cells), score=score.estimate,
-            interval=Interval(low=score.low, high=score.high), **costs(cells),
-        )  # fmt: skip
+            name=self.names[id_],
+            config_id=id_,
+            role="tried",
+            tasks=len(cells),
+            missing=sum(cell.failed for cell in cells),
+            score=score.estimate,
+            interval=Interval(low=score.low, high=score.high),
+            **costs(cells),
+        )
 
     def _gap(self, first: str, other: str) -> Gap | None:
         theirs = {cell.task: cell for cell in self.done[other]}

@@ -64,8 +64,13 @@ class HeldOut:
 
 
 async def compare(
-    study: Study, space: DocumentSpace, winner: Point, front: Sequence[Point], names: Mapping[Point, str], task_ids: Sequence[str]
-) -> HeldOut:  # fmt: skip
+    study: Study,
+    space: DocumentSpace,
+    winner: Point,
+    front: Sequence[Point],
+    names: Mapping[Point, str],
+    task_ids: Sequence[str],
+) -> HeldOut:
     """Runs everything that the report compares, on held-out tasks, at matched compute.
 
     Each configuration of the search is set against self-consistency with as many samples of its own generator
@@ -156,9 +161,7 @@ def _rivals(study: Study, space: DocumentSpace, chosen: set[Point]) -> list[Poin
     """The best of the rest, by their mean on the search tasks they saw; more tasks first among equals."""
     taken = {space.configuration(point).id for point in chosen}
     by_id = {space.configuration(point).id: point for point in study.observed}
-    seen = [
-        (fmean(c.value for c in cells), len(cells), id_) for id_, cells in study.state.search.items() if cells
-    ]
+    seen = [(fmean(c.value for c in cells), len(cells), id_) for id_, cells in study.state.search.items() if cells]
     ranked = sorted(
         (entry for entry in seen if entry[2] not in taken), key=lambda entry: (-entry[0], -entry[1], entry[2])
     )

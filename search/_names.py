@@ -32,9 +32,7 @@ def short_name(space: DocumentSpace, point: Point) -> str:
         elif field == "after":
             parts.append(f"{node}←{'+'.join(map(str, option)) if isinstance(option, list) else option}")
         else:
-            mark = _MARKS.get(field, f"{field} {{}}" if isinstance(option, int | float) else "{}").format(
-                option
-            )
+            mark = _MARKS.get(field, f"{field} {{}}" if isinstance(option, int | float) else "{}").format(option)
             parts.append(mark if fields.count(field) == 1 else f"{node} {mark}")
     return " ".join(parts) or "as written"
 

@@ -26,9 +26,7 @@ class DocumentSpace(Space):
 
     def describe(self, point: Point) -> str:
         """The choices in words, such as ``samples 8 · temperature 0.6 · check yes``."""
-        return " · ".join(
-            _words(axis.name, axis.options[i]) for axis, i in zip(self.axes, point, strict=True)
-        )
+        return " · ".join(_words(axis.name, axis.options[i]) for axis, i in zip(self.axes, point, strict=True))
 
     def _configure(self, point: Point) -> Configuration | None:
         try:

@@ -22,9 +22,16 @@ _SHORT = 160
 
 
 def build_report(
-    study: Study, held: HeldOut, *, title: str, objective: Objective, search: TaskSet, report: TaskSet,
-    names: Mapping[str, str], dropped: Sequence[Dropped] = (),
-) -> ReportData:  # fmt: skip
+    study: Study,
+    held: HeldOut,
+    *,
+    title: str,
+    objective: Objective,
+    search: TaskSet,
+    report: TaskSet,
+    names: Mapping[str, str],
+    dropped: Sequence[Dropped] = (),
+) -> ReportData:
     """The report of a study.
 
     Args:
@@ -38,16 +45,10 @@ def build_report(
         dropped: What the search gave up, and why.
     """
     rows = [
-        _row(study, held, contender)
-        for contender in held.contenders.values()
-        if held.cells[contender.configuration.id]
+        _row(study, held, contender) for contender in held.contenders.values() if held.cells[contender.configuration.id]
     ]
     listed = set(held.contenders)
-    rows += [
-        _tried(id_, names[id_], cells)
-        for id_, cells in study.state.search.items()
-        if id_ not in listed and cells
-    ]
+    rows += [_tried(id_, names[id_], cells) for id_, cells in study.state.search.items() if id_ not in listed and cells]
     rows.sort(key=lambda row: (_ROLES[row.role], row.tokens, row.name))
     winner = held.winner
     floor, floor_note = _floor(study)
@@ -108,15 +109,13 @@ def _row(study: Study, held: HeldOut, contender: Contender) -> Row:
     searched = study.state.search.get(id_, [])
     matched = held.contenders.get(contender.matched or "")
     gap = (
-        paired_difference(*held.paired(id_, matched.configuration.id))
-        if matched and matched is not contender
-        else None
+        paired_difference(*held.paired(id_, matched.configuration.id)) if matched and matched is not contender else None
     )
     return Row(
         name=contender.name,
         config_id=id_,
         summary=" → ".join(drawn.name for drawn in picture(contender.configuration).nodes),
-        role=contender.role,  
+        role=contender.role,
         tasks=len(cells),
         missing=sum(cell.failed for cell in cells),
         score=score.estimate,
@@ -132,17 +131,20 @@ def _row(study: Study, held: HeldOut, contender: Contender) -> Row:
 
 def _tried(id_: str, name: str, cells: Sequence[Cell]) -> Row:
     return Row(
-        name=name, config_id=id_, role="tried", tasks=0, missing=sum(cell.failed for cell in cells), score=None,
-        **costs(cells), searched_score=fmean(cell.value for cell in cells), searched_tasks=len(cells),
-    )  # fmt: skip
+        name=name,
+        config_id=id_,
+        role="tried",
+        tasks=0,
+        missing=sum(cell.failed for cell in cells),
+        score=None,
+        **costs(cells),
+        searched_score=fmean(cell.value for cell in cells),
+        searched_tasks=len(cells),
+    )
 
 
 def _front(held: HeldOut) -> list[Contender]:
-    return [
-        c
-        for c in held.contenders.values()
-        if c.role in {"winner", "front"} and held.cells[c.configuration.id]
-    ]
+    return [c for c in held.contenders.values() if c.role in {"winner", "front"} and held.cells[c.configuration.id]]
 
 
 def _mean(held: HeldOut, contender: Contender, measure: str) -> float:
@@ -170,8 +172,7 @@ def _floor(study: Study) -> tuple[float | None, str]:
 
 def _task_rows(held: HeldOut, report: TaskSet) -> list[TaskRow]:
     cells = {
-        contender.name: {cell.task: cell for cell in held.cells[id_]}
-        for id_, contender in held.contenders.items()
+        contender.name: {cell.task: cell for cell in held.cells[id_]} for id_, contender in held.contenders.items()
     }
     rows = []
     for example in report.examples:
@@ -238,9 +239,7 @@ def _notes(held: HeldOut, winner: Contender) -> list[str]:
                 if needed
                 else "no number of tasks would tell them apart"
             )
-            notes.append(
-                f"The winner and {label} are not told apart by these tasks; at the difference seen, {more}."
-            )
+            notes.append(f"The winner and {label} are not told apart by these tasks; at the difference seen, {more}.")
     return notes
 
 

@@ -98,11 +98,13 @@ async def run_search(
     try:
         async with ModelPool(store, budget=spec.budget) as pool:
             examples = TaskSet(
-                name=setting.search.name, answer=setting.search.answer, scorer=setting.search.scorer,
+                name=setting.search.name,
+                answer=setting.search.answer,
+                scorer=setting.search.scorer,
                 examples=(*setting.search.examples, *setting.report.examples),
-            )  # fmt: skip
+            )
             task_ids = [example.task.id for example in setting.search.examples]
-            random.Random(spec.seed).shuffle(task_ids)  # noqa: S311 - one random order, the same for everybody
+            random.Random(spec.seed).shuffle(task_ids)
             optimizer = make_optimizer(
                 spec.optimizer, space, task_ids, spec.objective, seed=spec.seed, options=dict(spec.options)
             )
@@ -117,10 +119,14 @@ async def run_search(
             finally:
                 study.close()
             report = build_report(
-                study, held, title=setting.document.name, objective=spec.objective,
-                search=setting.search, report=setting.report,
+                study,
+                held,
+                title=setting.document.name,
+                objective=spec.objective,
+                search=setting.search,
+                report=setting.report,
                 names={space.configuration(point).id: name for point, name in names.items()},
-            )  # fmt: skip
+            )
             return _write(setting, study, found, held, report, folder)
     finally:
         log.close()
@@ -128,9 +134,7 @@ async def run_search(
 
 def _identity(setting: Setting) -> dict[str, str]:
     """What a run folder must agree on to go on; a budget may grow."""
-    document = {
-        key: value for key, value in setting.document.data.items() if key not in {"search", "doc", "name"}
-    }
+    document = {key: value for key, value in setting.document.data.items() if key not in {"search", "doc", "name"}}
     spec = setting.spec
     return {
         "document": hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16],
@@ -184,11 +188,14 @@ def _provenance(setting: Setting, row: object) -> str:
     score = "not compared on held-out tasks"
     if row.score is not None and row.interval is not None:
         low, high = row.interval.low, row.interval.high
-        score = f"score {row.score:.3f} [{low:.3f}, {high:.3f}] on {row.tasks} held-out tasks, {row.tokens:.1f} tokens per task"
-    return "\n".join((
-        f"Found by archloom search: {row.name}",
-        score,
-        f"tasks: {setting.spec.tasks}",
-        f"digests: search {setting.search.digest[:16]}, report {setting.report.digest[:16]}",
-        f"optimizer {setting.spec.optimizer}, seed {setting.spec.seed}, configuration {row.config_id}",
-    ))  # fmt: skip
+        score = f"score {row.score:.3f} [{low:.3f}, {high:.3f}] on {row.tasks} held-out tasks"
+        score += f", {row.tokens:.1f} tokens per task"
+    return "\n".join(
+        (
+            f"Found by archloom search: {row.name}",
+            score,
+            f"tasks: {setting.spec.tasks}",
+            f"digests: search {setting.search.digest[:16]}, report {setting.report.digest[:16]}",
+            f"optimizer {setting.spec.optimizer}, seed {setting.spec.seed}, configuration {row.config_id}",
+        )
+    )

@@ -62,9 +62,15 @@ class Study:
     """
 
     def __init__(
-        self, space: DocumentSpace, evaluator: Evaluator, optimizer: Optimizer, log: RunLog, *,
-        objective: Objective, progress: Progress = lambda state: None,
-    ) -> None:  # fmt: skip
+        self,
+        space: DocumentSpace,
+        evaluator: Evaluator,
+        optimizer: Optimizer,
+        log: RunLog,
+        *,
+        objective: Objective,
+        progress: Progress = lambda state: None,
+    ) -> None:
         self.space, self.evaluator, self.optimizer, self.log = space, evaluator, optimizer, log
         self.objective = objective
         self.state = State()
@@ -93,9 +99,7 @@ class Study:
                 self.state.stopped = "the optimizer's own stopping rule"
                 break
             if self._search_share_used():
-                self.state.stopped = (
-                    f"{SEARCH_SHARE:.0%} of the search budget is used; the rest is for the report"
-                )
+                self.state.stopped = f"{SEARCH_SHARE:.0%} of the search budget is used; the rest is for the report"
                 break
             cells: list[Cell] = []
             try:
@@ -178,11 +182,7 @@ class Study:
         self._count(len(task_ids) - len(missing))
         async for cell, _ in self.evaluator.observe(configuration, missing):
             self._paid_then = self.charged
-            self.log.write(
-                CellObserved(
-                    part=part, cell=cell.to_json(), charged=self.charged
-                )
-            )
+            self.log.write(CellObserved(part=part, cell=cell.to_json(), charged=self.charged))
             out.append(cell)
             self._count(1)
 

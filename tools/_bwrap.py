@@ -18,6 +18,9 @@ from archloom.tools._running import Running
 from archloom.tools._sandbox import NO_FILES, ExecResult, SandboxLevel, python_command
 from archloom.tools.errors import ToolError
 
+_SIGNAL = 128
+"""Exit codes from here on say which signal ended a process."""
+
 
 class BwrapSandbox:
     """Runs programs with bubblewrap, each in fresh namespaces.
@@ -95,8 +98,9 @@ class BwrapSandbox:
             except TimeoutError:
                 timed_out = True
             exit_code = running.finish()
-            # bwrap reports an exit code only of a program that it could start.
-            was_started = b"exit-code" in os.pread(status, 4096, 0)
+            # bwrap reports an exit code only of a program that it could start. (It may also be missing because
+            # the program killed bwrap, which is then seen to have ended by a signal.)
+            was_started = exit_code >= _SIGNAL or b"exit-code" in os.pread(status, 4096, 0)
         killed = timed_out or running.flooded
         if not killed and not was_started:
             raise ToolError(f"bubblewrap could not start {cmd[0]!r}: {running.text(2).strip()}")

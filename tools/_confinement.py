@@ -76,12 +76,13 @@ def confined(
         start = [*view, *_BECOME_NOBODY, str(binary), *own, "--dev-bind", "/", "/"]
     else:
         start = _view(binary, own, limits, files or {})
-    # The limits are set inside, where they do not count bwrap and the user's other processes.
-    prlimit = [
-        *("prlimit", f"--as={limits.memory_bytes}", f"--nproc={limits.processes}"),
+    # A session of its own, so that the program cannot signal bwrap by signalling its group. The limits are set
+    # inside, where they do not count bwrap and the user's other processes.
+    inside = [
+        *("setsid", "prlimit", f"--as={limits.memory_bytes}", f"--nproc={limits.processes}"),
         *(f"--nofile={limits.open_files}", f"--fsize={limits.file_bytes}", f"--cpu={cpu_s * CORES}"),
     ]
-    return [*start, "--", *prlimit, "--core=0", "--", *cmd]
+    return [*start, "--", *inside, "--core=0", "--", *cmd]
 
 
 def _view(binary: Path, options: Sequence[str], limits: Limits, files: Mapping[str, int]) -> list[str]:

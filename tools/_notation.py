@@ -95,9 +95,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
     exponent = part["exponent"].lower()
     if match.end() - match.start() > _LONGEST or (exponent and abs(int(exponent[1:])) > _LONGEST):
         return None
-    value = Fraction(
-        f"{part['whole'].replace(',', '') or '0'}{part['decimals'] or part['only_decimals']}{exponent}"
-    )
+    value = Fraction(f"{part['whole'].replace(',', '') or '0'}{part['decimals'] or part['only_decimals']}{exponent}")
     below = int(part["below"] or part["mixed_below"] or 1)
     if below == 0:
         return None

@@ -6,9 +6,7 @@ import ast
 import re
 import warnings
 
-_FENCE = re.compile(
-    r"^[ \t]*```[ \t]*(?P<tag>[\w+-]*)[^\n]*\n(?P<body>.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE
-)
+_FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<tag>[\w+-]*)[^\n]*\n(?P<body>.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 _PYTHON = frozenset({"python", "python3", "py"})
 _PROSE = frozenset({"", "text", "txt", "plaintext", "math", "latex", "markdown", "md"})
 

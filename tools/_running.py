@@ -19,17 +19,15 @@ _FLOOD = 64 * 2**20
 class Running:
     """A process in a session of its own, started on creation and killed, with its group, on leaving.
 
-    It is not an asyncio subprocess because the start of one can be cancelled half-way, which kills the process
-    but not what that has forked meanwhile; here nothing is awaited between the start and the promise to kill.
+    Not an asyncio subprocess: the start of one can be cancelled half-way, which kills the process but not what
+    it has forked meanwhile. Here nothing is awaited between the start and the promise to kill.
 
     Attributes:
         ended: Set when the process has exited.
         flooded: It was killed for the amount of its output.
     """
 
-    def __init__(
-        self, command: Sequence[str], *, stdin: int, pass_fds: Sequence[int], output_limit: int
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, stdin: int, pass_fds: Sequence[int], output_limit: int) -> None:
         """Starts it with an empty environment.
 
         Raises:
@@ -79,7 +77,11 @@ class Running:
         return self._kept[number].decode(errors="replace")
 
     def finish(self) -> int:
-        """Kills what is left of its group, reads what is left of its output, and says how it ended."""
+        """Kills what is left of its group and reads what is left of its output.
+
+        Returns:
+            Its exit code; 128 + signal when a signal ended it.
+        """
         self._kill()
         exit_code = self._process.wait()
         self._loop.remove_reader(self._exit)
@@ -89,7 +91,7 @@ class Running:
                 pass
             self._loop.remove_reader(pipe.fileno())
             pipe.close()
-        return exit_code
+        return exit_code if exit_code >= 0 else 128 - exit_code
 
     def _kill(self) -> None:
         with suppress(ProcessLookupError):

@@ -127,7 +127,7 @@ class Sampler:
             sample = Sample(
                 completion.text, completion.finish, completion.tokens_in, completion.tokens_out,
                 round(completion.latency_s, 6), address.index, completion.logprob,
-            )  # fmt: skip
+            )
             return Drawn(await self._store.put(address, self.client.identity, sample), fresh=True)
         except ModelCallError as exc:
             return FailedSample(exc.failure, exc.message, address.index)
@@ -136,9 +136,7 @@ class Sampler:
         finally:
             self._flights.pop(address, None)
 
-    async def _charge(
-        self, need: Usage, address: Address, messages: Messages, sampling: Sampling
-    ) -> Completion:
+    async def _charge(self, need: Usage, address: Address, messages: Messages, sampling: Sampling) -> Completion:
         """The call between its two bookings. One that is cancelled half-way is charged in full: nobody can
         tell what the server had already done. One that failed counts as a call without tokens."""
         self._charged.reserve(need)
@@ -177,7 +175,7 @@ def wait_s(attempt: int, retry_after_s: float | None) -> float:
     """Seconds to wait before the next try: what the server asked for, else exponential with full jitter."""
     if retry_after_s is not None:
         return min(retry_after_s, _LONGEST_WAIT_S)
-    return random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt))  # noqa: S311 - not a secret
+    return random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt))
 
 
 Samplers = Mapping[str, Sampler]

@@ -26,7 +26,9 @@ CREATE TABLE IF NOT EXISTS samples (
     PRIMARY KEY (key, stream, idx)
 ) WITHOUT ROWID;
 """
-_SELECT = "SELECT text, finish, tokens_in, tokens_out, latency_s, logprob FROM samples WHERE key=? AND stream=? AND idx=?"
+_SELECT = (
+    "SELECT text, finish, tokens_in, tokens_out, latency_s, logprob FROM samples WHERE key=? AND stream=? AND idx=?"
+)
 _INSERT = "INSERT OR IGNORE INTO samples VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 
 
@@ -138,7 +140,7 @@ class SQLiteStore:
         row = (
             *address, model, sample.text, sample.finish, sample.tokens_in, sample.tokens_out, sample.latency_s,
             sample.logprob, time.time(),
-        )  # fmt: skip
+        )
         self._queue.put(_Write(row, loop, done))
         await done
         return self.get(address) or sample

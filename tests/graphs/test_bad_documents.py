@@ -77,11 +77,7 @@ def test_good_document_is_good() -> None:
 
 
 def test_all_errors_are_reported_at_once_in_reading_order() -> None:
-    text = (
-        GOOD.replace("samples: 3", "samples: 0")
-        .replace("type: vote", "type: voet")
-        .replace("scripted", "scriptd")
-    )
+    text = GOOD.replace("samples: 3", "samples: 0").replace("type: vote", "type: voet").replace("scripted", "scriptd")
     with pytest.raises(DocumentError) as caught:
         Document.parse(text)
     assert [(problem.code, problem.line) for problem in caught.value.problems] == [
@@ -96,9 +92,7 @@ def test_yaml_cannot_run_code() -> None:
         Document.parse('archloom: !!python/object/apply:os.system ["true"]')
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "1", "a: &x [*x]", "- " * 5000, "\t", "a: *b", "? [1]: 2", "nodes: {a: 1}"]
-)
+@pytest.mark.parametrize("text", ["", "[]", "1", "a: &x [*x]", "- " * 5000, "\t", "a: *b", "? [1]: 2", "nodes: {a: 1}"])
 def test_any_text_gives_document_errors_and_nothing_else(text: str) -> None:
     with pytest.raises(DocumentError):
         Document.parse(text)

@@ -22,9 +22,7 @@ class Case(NamedTuple):
 
 
 def cases(*table: Case) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        ("text", "answer"), [pytest.param(c.text, c.answer, id=c.id) for c in table]
-    )
+    return pytest.mark.parametrize(("text", "answer"), [pytest.param(c.text, c.answer, id=c.id) for c in table])
 
 
 @cases(
@@ -192,9 +190,7 @@ def test_cut_text_has_only_the_words_it_marks_as_final(text: str, answer: str | 
         pytest.param("", "text", None, id="empty"),
     ],
 )
-def test_reference_answers_are_nothing_but_the_answer(
-    value: str, format: AnswerFormat, canonical: str | None
-) -> None:
+def test_reference_answers_are_nothing_but_the_answer(value: str, format: AnswerFormat, canonical: str | None) -> None:
     assert canonical_answer(value, format) == canonical
 
 

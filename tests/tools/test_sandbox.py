@@ -74,6 +74,7 @@ async def test_files_stay_inside(run: Run, path: str) -> None:
 async def test_environment_is_empty(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "sk-123")
     result = await run("import os; print(dict(os.environ))")
+    assert "sk-123" not in (await run("print(open('/proc/1/environ').read())")).stdout
     environment = ast.literal_eval(result.stdout)
     assert environment.keys() <= {"PATH", "HOME", "LANG", "PWD"}
     assert environment["HOME"] == "/tmp"
@@ -186,6 +187,12 @@ for number in range(1000):
     result = await run(source)
     assert result.exit_code == 0
     assert 1 < int(result.stdout) < Limits().processes
+
+
+@pytest.mark.parametrize("whom", [0, -1], ids=["its group", "everybody"])
+async def test_a_program_that_kills_all_around_it_harms_only_itself(run: Run, whom: int) -> None:
+    result = await run(f"import os, time; os.kill({whom}, 9); time.sleep(60)", timeout_s=2)
+    assert result.timed_out or result.exit_code == 137 or "ProcessLookupError" in result.stderr
 
 
 async def test_children_end_with_the_program(run: Run, box: Sandbox) -> None:

@@ -22,9 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"archloom: {exc}", file=sys.stderr)
         sys.exit(exc.exit_code)
     except KeyboardInterrupt:
-        print(
-            "archloom: interrupted; what is finished is kept, and the same command goes on.", file=sys.stderr
-        )
+        print("archloom: interrupted; what is finished is kept, and the same command goes on.", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

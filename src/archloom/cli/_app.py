@@ -17,7 +17,18 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    "init", "validate", "graph", "schema", "plan", "run", "eval", "search", "report", "models", "store", "doctor",
-)  # fmt: skip
+    "init",
+    "validate",
+    "graph",
+    "schema",
+    "plan",
+    "run",
+    "eval",
+    "search",
+    "report",
+    "models",
+    "store",
+    "doctor",
+)
 for _name in COMMANDS:
     import_module(f"archloom.cli._{_name}")

@@ -21,19 +21,26 @@ if TYPE_CHECKING:
 
 @app.command(name="eval")
 def eval_(
-    workflows: Annotated[list[Path], typer.Argument(metavar="WORKFLOW...", help="Workflow files; the first is compared with the rest.")],
+    workflows: Annotated[
+        list[Path], typer.Argument(metavar="WORKFLOW...", help="Workflow files; the first is compared with the rest.")
+    ],
     tasks: Tasks = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first tasks of the set.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME.")
+    ] = None,
     baselines: Annotated[bool, typer.Option(help="Add a single call and self-consistency at the same tokens.")] = True,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Hard limit on tokens paid.")] = None,
     max_usd: Annotated[float | None, typer.Option("--max-usd", help="Hard limit on dollars paid.")] = None,
-    fail_below: Annotated[float | None, typer.Option("--fail-below", min=0, max=1, help="Exit with 4 when the first workflow scores less.")] = None,
+    fail_below: Annotated[
+        float | None,
+        typer.Option("--fail-below", min=0, max=1, help="Exit with 4 when the first workflow scores less."),
+    ] = None,
     set: Set = None,
     store: Store = STORE,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks under way at once.")] = 8,
     json: Json = False,
-) -> None:  # fmt: skip
+) -> None:
     """Score workflows on tasks, with intervals; the same command continues where it was stopped."""
     from archloom.graphs import Document
     from archloom.nodes import Budget
@@ -52,8 +59,14 @@ def eval_(
     with Live(f"{len(configurations)} workflow(s) on {len(task_set)} tasks of {task_set.name}") as live:
         result = asyncio.run(_run(configurations, task_set, folder, store, budget, concurrency, baselines, live))
     if json:
-        print_json({"rows": [row.model_dump() for row in result.rows], "gaps": [gap._asdict() for gap in result.gaps],
-                    "charged": vars(result.charged), "budget_ended": result.budget_ended})  # fmt: skip
+        print_json(
+            {
+                "rows": [row.model_dump() for row in result.rows],
+                "gaps": [gap._asdict() for gap in result.gaps],
+                "charged": vars(result.charged),
+                "budget_ended": result.budget_ended,
+            }
+        )
     else:
         _show(result)
     if result.budget_ended:
@@ -64,9 +77,15 @@ def eval_(
 
 
 async def _run(
-    configurations: list[Configuration], tasks: TaskSet, folder: Path, store: Path, budget: object, concurrency: int,
-    baselines: bool, live: Live,
-) -> Comparison:  # fmt: skip
+    configurations: list[Configuration],
+    tasks: TaskSet,
+    folder: Path,
+    store: Path,
+    budget: object,
+    concurrency: int,
+    baselines: bool,
+    live: Live,
+) -> Comparison:
     from archloom.nodes import Budget
     from archloom.orchestrator.models import SQLiteStore
     from archloom.search import evaluate_all
@@ -75,9 +94,15 @@ async def _run(
     samples = SQLiteStore(store)
     try:
         return await evaluate_all(
-            configurations, tasks, folder=folder, store=samples, budget=budget, concurrency=concurrency,
-            baselines=baselines, progress=live.cells,
-        )  # fmt: skip
+            configurations,
+            tasks,
+            folder=folder,
+            store=samples,
+            budget=budget,
+            concurrency=concurrency,
+            baselines=baselines,
+            progress=live.cells,
+        )
     finally:
         samples.close()
 

@@ -28,7 +28,9 @@ class Live:
         self._console = talk()
         self._title = title
         self._last = 0.0
-        self._live = RichLive(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
+        self._live = (
+            RichLive(console=self._console, refresh_per_second=4, transient=True) if self._console.is_terminal else None
+        )
 
     def __enter__(self) -> Self:
         self.say(self._title)
@@ -80,7 +82,11 @@ def _table(head: str, cells: dict[str, list[Cell]], leader: str | None) -> Rende
     for id_, own in ranked[:_ROWS]:
         score = mean_interval([cell.value for cell in own])
         table.add_row(
-            id_, str(len(own)), f"{100 * score.estimate:.1f}", f"{100 * score.low:.0f}–{100 * score.high:.0f}",
-            f"{fmean(cell.tokens for cell in own):,.0f}", style="bold" if id_ == leader else None,
-        )  # fmt: skip
+            id_,
+            str(len(own)),
+            f"{100 * score.estimate:.1f}",
+            f"{100 * score.low:.0f}–{100 * score.high:.0f}",
+            f"{fmean(cell.tokens for cell in own):,.0f}",
+            style="bold" if id_ == leader else None,
+        )
     return table

@@ -19,16 +19,18 @@ def list_(json: Json = False) -> None:
     from archloom.orchestrator.models import installed, model_cards
 
     rows = [
-        {"name": card.name, "size_mb": round(card.size / 1e6), "licence": card.licence,
-         "installed": str(path) if (path := installed(card.name)) else None}
+        {
+            "name": card.name,
+            "size_mb": round(card.size / 1e6),
+            "licence": card.licence,
+            "installed": str(path) if (path := installed(card.name)) else None,
+        }
         for card in model_cards()
-    ]  # fmt: skip
+    ]
     if json:
         print_json(rows)
     for row in [] if json else rows:
-        typer.echo(
-            f"{row['name']}  {row['size_mb']} MB  {row['licence']}  {row['installed'] or 'not pulled'}"
-        )
+        typer.echo(f"{row['name']}  {row['size_mb']} MB  {row['licence']}  {row['installed'] or 'not pulled'}")
 
 
 @models.command()

@@ -16,8 +16,11 @@ STORE = Path(".archloom/samples.sqlite")
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Store = Annotated[
-    Path, typer.Option("--store", metavar="FILE", envvar="ARCHLOOM_STORE", help="Sample store: what it has is never paid for again.")
-]  # fmt: skip
+    Path,
+    typer.Option(
+        "--store", metavar="FILE", envvar="ARCHLOOM_STORE", help="Sample store; what it has is never paid for again."
+    ),
+]
 Tasks = Annotated[
     str | None,
     typer.Option(
@@ -26,9 +29,7 @@ Tasks = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="PATH=VALUE", help="Override an entry of the document, e.g. nodes.draft.samples=4."
-    ),
+    typer.Option("--set", metavar="PATH=VALUE", help="Override an entry of the document, e.g. nodes.draft.samples=4."),
 ]
 
 

@@ -23,9 +23,7 @@ _MOST_CONFIGURATIONS = 200
 def plan(
     workflow: WorkflowFile,
     tasks: Tasks = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Only the first tasks of the set.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first tasks of the set.")] = None,
     set: Set = None,
     store: Store = STORE,
     json: Json = False,
@@ -37,11 +35,7 @@ def plan(
     asked = _tasks(document, tasks, limit)
     samples = _open(store)
     try:
-        data = (
-            _space(document, asked, samples)
-            if document.holes
-            else _plan(document.configure(), asked, samples)
-        )
+        data = _space(document, asked, samples) if document.holes else _plan(document.configure(), asked, samples)
     finally:
         if samples:
             samples.close()
@@ -82,11 +76,17 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
     rows: list[dict[str, Any]] = []
     seconds: list[float] | None = [0.0, 0.0]
     for node in nodes:
-        rows.append({
-            "node": node.node, "type": node.type,
-            "calls": [node.least.calls, node.most.calls], "tokens": [node.least.tokens, node.most.tokens],
-            "cost_usd": [node.least.cost_usd, node.most.cost_usd], "stored": node.stored, "missing": node.missing,
-        })  # fmt: skip
+        rows.append(
+            {
+                "node": node.node,
+                "type": node.type,
+                "calls": [node.least.calls, node.most.calls],
+                "tokens": [node.least.tokens, node.most.tokens],
+                "cost_usd": [node.least.cost_usd, node.most.cost_usd],
+                "stored": node.stored,
+                "missing": node.missing,
+            }
+        )
         name = getattr(configuration.nodes[node.node], "model", None)
         if name is not None and seconds is not None:
             speed = speeds.get(samplers[name].client.identity)
@@ -95,8 +95,10 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
                 seconds = None
             else:
                 calls = (node.missing if node.missing is not None else node.least.calls, node.most.calls)
-                seconds = [total + count * speed.latency_s / speed.samples / lanes
-                           for total, count in zip(seconds, calls, strict=True)]  # fmt: skip
+                seconds = [
+                    total + count * speed.latency_s / speed.samples / lanes
+                    for total, count in zip(seconds, calls, strict=True)
+                ]
     unpriced = [name for name in configuration.used_models if samplers[name].price is None]
     return {
         "nodes": rows,
@@ -150,8 +152,10 @@ def _show(data: dict[str, Any]) -> None:
     detail = data.get("dearest", data)
     if "configurations" in data:
         console.print(f"{data['workflow']}: {data['configurations']} configurations, {data['tasks']} tasks")
-        console.print(f"one of them on all tasks: {span(data['calls'])} calls, {span(data['tokens'])} tokens, "
-                      f"${span(data['cost_usd'], '.4f')}")  # fmt: skip
+        console.print(
+            f"one of them on all tasks: {span(data['calls'])} calls, {span(data['tokens'])} tokens, "
+            f"${span(data['cost_usd'], '.4f')}"
+        )
         console.print(f"search budget: {data['search_budget'] or 'none set'}")
         console.print("the dearest configuration:")
     else:
@@ -161,11 +165,7 @@ def _show(data: dict[str, Any]) -> None:
         table.add_column(name, justify="left" if name in {"node", "type"} else "right")
     for row in detail["nodes"]:
         known = row["stored"]
-        stored = (
-            f"{known} of {known + row['missing']}"
-            if known is not None
-            else ("" if row["calls"][1] == 0 else "?")
-        )
+        stored = f"{known} of {known + row['missing']}" if known is not None else ("" if row["calls"][1] == 0 else "?")
         table.add_row(
             row["node"],
             row["type"],
@@ -181,7 +181,9 @@ def _show(data: dict[str, Any]) -> None:
         if seconds
         else "unknown: nothing of this model is in the store yet"
     )
-    console.print(f"total: {span(detail['calls'])} calls, {span(detail['tokens'])} tokens, "
-                  f"${span(detail['cost_usd'], '.4f')}; time: {time}")  # fmt: skip
+    console.print(
+        f"total: {span(detail['calls'])} calls, {span(detail['tokens'])} tokens, "
+        f"${span(detail['cost_usd'], '.4f')}; time: {time}"
+    )
     if detail["without_price"]:
         console.print(f"counted as free (no price): {', '.join(detail['without_price'])}")

@@ -32,11 +32,20 @@ def run(
         raise UsageError("there is no question.")
     result = asyncio.run(_run(workflow, text, set or [], store, trace and not json))
     if json:
-        print_json({
-            "text": result.text, "answer": result.answer, "tokens": result.usage.tokens, "calls": result.usage.calls,
-            "cost_usd": result.usage.cost_usd, "latency_s": result.latency_s, "truncated": result.truncated,
-            "error": result.error, "message": result.message, "nodes": [node.to_json() for node in result.nodes],
-        })  # fmt: skip
+        print_json(
+            {
+                "text": result.text,
+                "answer": result.answer,
+                "tokens": result.usage.tokens,
+                "calls": result.usage.calls,
+                "cost_usd": result.usage.cost_usd,
+                "latency_s": result.latency_s,
+                "truncated": result.truncated,
+                "error": result.error,
+                "message": result.message,
+                "nodes": [node.to_json() for node in result.nodes],
+            }
+        )
     elif result.error is None:
         typer.echo(result.text)
     if not json:

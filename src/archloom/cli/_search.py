@@ -21,14 +21,22 @@ if TYPE_CHECKING:
 def search(
     workflow: WorkflowFile,
     tasks: Tasks = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/NAME.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/NAME.")
+    ] = None,
     optimizer: Annotated[str | None, typer.Option("--optimizer", help="race, random, tpe, or a plug-in's.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the split and the optimizer.")] = None,
-    search_tasks: Annotated[int | None, typer.Option("--search-tasks", min=2, help="Tasks that the search may see.")] = None,
-    report_tasks: Annotated[int | None, typer.Option("--report-tasks", min=2, help="Tasks kept for the report.")] = None,
+    search_tasks: Annotated[
+        int | None, typer.Option("--search-tasks", min=2, help="Tasks that the search may see.")
+    ] = None,
+    report_tasks: Annotated[
+        int | None, typer.Option("--report-tasks", min=2, help="Tasks kept for the report.")
+    ] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Hard limit on tokens paid.")] = None,
     max_usd: Annotated[float | None, typer.Option("--max-usd", help="Hard limit on dollars paid.")] = None,
-    max_seconds: Annotated[float | None, typer.Option("--max-seconds", help="The search gets three quarters of it.")] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option("--max-seconds", help="The search gets three quarters of it.")
+    ] = None,
     set: Set = None,
     store: Store = STORE,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks under way at once.")] = 8,

@@ -30,10 +30,17 @@ def comparison(rows: Sequence[Row]) -> None:
     for row in rows:
         interval = f"[{100 * row.interval.low:.1f}, {100 * row.interval.high:.1f}]" if row.interval else ""
         table.add_row(
-            row.name, row.role, f"{100 * (row.score or 0):.1f}", interval.replace("[", "\\["), f"{row.tokens:,.0f}",
-            f"{row.cost_usd:.5f}" if row.cost_usd else "0", f"{row.latency_s:.2f}", str(row.missing or ""), _matched(row),
+            row.name,
+            row.role,
+            f"{100 * (row.score or 0):.1f}",
+            interval.replace("[", "\\["),
+            f"{row.tokens:,.0f}",
+            f"{row.cost_usd:.5f}" if row.cost_usd else "0",
+            f"{row.latency_s:.2f}",
+            str(row.missing or ""),
+            _matched(row),
             style="bold" if row.role == "winner" else None,
-        )  # fmt: skip
+        )
     page().print(table)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from archloom.orchestrator.errors import ChecksumError, ModelUnavailableError
 from archloom.orchestrator.models._sources import Progress, Source, Url, WheelMember
-from archloom.orchestrator.models._weights import ModelCard, installed, models, models_folder, pull
+from archloom.orchestrator.models._weights import ModelCard, installed, model_cards, models_folder, pull
 from archloom.tools.errors import UsageError
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 20_000
