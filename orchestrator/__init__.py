@@ -1,6 +1,6 @@
 """Runs things: the engine, budgets, the run log, evaluation, the report; ``models/`` speaks to the models."""
 
-from archloom.orchestrator._baselines import best_of_n, self_consistency, single_call
+from archloom.orchestrator._baselines import best_of_n, first_generator, self_consistency, single_call
 from archloom.orchestrator._cell import FAILED_SCORE, FAILURE_RULE, Cell, cells_file
 from archloom.orchestrator._estimate import NodeEstimate, estimate, worst_case
 from archloom.orchestrator._evaluate import Evaluator, matched_samples
@@ -47,6 +47,7 @@ __all__ = [
     "configuration_of",
     "estimate",
     "event_schema",
+    "first_generator",
     "library_versions",
     "matched_samples",
     "plan",

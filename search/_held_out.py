@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from archloom.graphs import Configuration
-from archloom.orchestrator import Cell, best_of_n, matched_samples, self_consistency, single_call
+from archloom.orchestrator import (
+    Cell,
+    best_of_n,
+    first_generator,
+    matched_samples,
+    self_consistency,
+    single_call,
+)
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
 from archloom.search._study import Study
@@ -123,23 +130,30 @@ def _best_single_call(study: Study, space: DocumentSpace, winner: Point) -> Conf
 
 
 async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Sequence[str]) -> None:
-    """Adds the self-consistency baseline at a contender's tokens."""
-    one = single_call(contender.configuration)
-    if one is None or not held.cells[contender.configuration.id]:
+    """Adds the self-consistency baseline at a contender's tokens, unless the contender is that itself."""
+    configuration = contender.configuration
+    generator, one = first_generator(configuration), single_call(configuration)
+    tokens = _tokens(held, configuration.id)
+    if generator is None or one is None or not tokens:
+        return
+    if configuration.id in {one.id, _vote_over(configuration, generator.samples).id}:
         return
     held.cells |= await study.report_on([one], task_ids)
-    if not held.cells[one.id]:
-        return
-    samples = matched_samples(_tokens(held, contender.configuration.id), held.cells[one.id])
-    rival = self_consistency(contender.configuration, samples)
-    assert rival is not None, "a workflow with a single call has a generator"
-    if rival.id == contender.configuration.id or samples == 1:
-        return  # it is its own baseline: a vote over samples, or one call
+    samples = matched_samples(tokens, held.cells[one.id]) if held.cells[one.id] else 1
+    rival = _vote_over(configuration, samples)
     held.cells |= await study.report_on([rival], task_ids)
+    if _tokens(held, rival.id):  # the first draws of a pool may be shorter or longer than its mean
+        rival = _vote_over(configuration, max(1, round(samples * tokens / _tokens(held, rival.id))))
+        held.cells |= await study.report_on([rival], task_ids)
     held.add(Contender(rival, f"{rival.name} T{_temperature(rival):g}", "baseline"))
-    held.contenders[contender.configuration.id] = Contender(
-        contender.configuration, contender.name, contender.role, matched=rival.id
-    )
+    held.contenders[configuration.id] = replace(contender, matched=rival.id)
+
+
+def _vote_over(configuration: Configuration, samples: int) -> Configuration:
+    """Self-consistency of a configuration that has a first generator."""
+    rival = self_consistency(configuration, samples)
+    assert rival is not None, "a workflow with a first generator has this baseline"
+    return rival
 
 
 async def _best_of(study: Study, held: HeldOut, task_ids: Sequence[str]) -> None:
@@ -169,7 +183,8 @@ def _rivals(study: Study, space: DocumentSpace, chosen: set[Point]) -> list[Poin
 
 
 def _tokens(held: HeldOut, id_: str) -> float:
-    return fmean(cell.tokens for cell in held.cells[id_])
+    """Mean deployed tokens per task; 0 when the budget left nothing to look at."""
+    return fmean(cell.tokens for cell in held.cells[id_]) if held.cells[id_] else 0.0
 
 
 def _temperature(baseline: Configuration) -> float:

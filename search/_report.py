@@ -30,7 +30,6 @@ def build_report(
     search: TaskSet,
     report: TaskSet,
     names: Mapping[str, str],
-    dropped: Sequence[Dropped] = (),
 ) -> ReportData:
     """The report of a study.
 
@@ -42,7 +41,6 @@ def build_report(
         search: Tasks the search saw.
         report: Tasks only the report saw.
         names: Name of each configuration of the search, by id.
-        dropped: What the search gave up, and why.
     """
     rows = [
         _row(study, held, contender) for contender in held.contenders.values() if held.cells[contender.configuration.id]
@@ -73,7 +71,7 @@ def build_report(
         noise_floor=floor,
         noise_floor_note=floor_note,
         facts=tuple(_facts(study, search, report, started)),
-        dropped=tuple(dropped),
+        dropped=tuple(_dropped(study, winner, names, len(search.examples))),
         notes=tuple(_notes(held, winner)),
     )
 
@@ -149,6 +147,21 @@ def _front(held: HeldOut) -> list[Contender]:
 
 def _mean(held: HeldOut, contender: Contender, measure: str) -> float:
     return fmean(getattr(cell, measure) for cell in held.cells[contender.configuration.id])
+
+
+def _dropped(study: Study, winner: Contender, names: Mapping[str, str], tasks: int) -> list[Dropped]:
+    """What the search stopped looking at before all its tasks, and how it then stood against the winner."""
+    best = {cell.task: cell for cell in study.state.search[winner.configuration.id]}
+    rows = []
+    for id_, cells in study.state.search.items():
+        both = [(cell, best[cell.task]) for cell in cells if cell.task in best]
+        if len(cells) == tasks or id_ == winner.configuration.id or not both:
+            continue
+        gap = paired_difference([own.value for own, _ in both], [other.value for _, other in both])
+        share = sum(own.tokens for own, _ in both) / max(1, sum(other.tokens for _, other in both))
+        reason = f"{_gap(gap)} against {winner.name} on {len(both)} common search tasks, at {share:.2g}× its tokens"
+        rows.append(Dropped(name=names[id_], reason=reason, tasks=len(cells)))
+    return rows
 
 
 def _floor(study: Study) -> tuple[float | None, str]:

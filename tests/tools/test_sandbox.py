@@ -83,13 +83,7 @@ async def test_environment_is_empty(run: Run, monkeypatch: pytest.MonkeyPatch) -
 async def test_files_of_the_host_cannot_be_read(run: Run, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("sk-123")
-    for path in (
-        secret,
-        Path.home() / ".bashrc",
-        Path("/etc/shadow"),
-        Path(__file__),
-        Path("/proc/1/environ"),
-    ):
+    for path in (secret, Path.home() / ".bashrc", Path("/etc/shadow"), Path(__file__)):
         result = await run(f"print(open({str(path)!r}).read())")
         assert result.exit_code == 1, path
         assert "sk-123" not in result.stdout

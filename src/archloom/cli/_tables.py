@@ -48,7 +48,7 @@ def _matched(row: Row) -> str:
     if row.matched is None or row.matched_difference is None or row.matched_interval is None:
         return ""
     low, high = row.matched_interval.low, row.matched_interval.high
-    rival = row.matched.replace("self-consistency", "SC")
+    rival = row.matched.replace("self-consistency", "SC").split(" T")[0]
     return f"{100 * row.matched_difference:+.1f} \\[{100 * low:+.1f}, {100 * high:+.1f}] vs {rival}"
 
 
