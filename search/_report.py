@@ -42,9 +42,7 @@ def build_report(
         report: Tasks only the report saw.
         names: Name of each configuration of the search, by id.
     """
-    rows = [
-        _row(study, held, contender) for contender in held.contenders.values() if held.cells[contender.configuration.id]
-    ]
+    rows = [row for contender in held.contenders.values() if (row := _row(study, held, contender)) is not None]
     listed = set(held.contenders)
     rows += [_tried(id_, names[id_], cells) for id_, cells in study.state.search.items() if id_ not in listed and cells]
     rows.sort(key=lambda row: (_ROLES[row.role], row.tokens, row.name))
@@ -80,7 +78,7 @@ def verdict(held: HeldOut) -> str:
     """What won, by how much, against what, in one or two sentences."""
     winner = held.winner
     id_ = winner.configuration.id
-    if not held.cells[id_]:
+    if not held.cells.get(id_):
         return "The budget ended before the winner could be compared on held-out tasks."
     count = len(held.cells[id_])
     text = f"{winner.name} scores {_percent(_mean(held, winner, 'value'))} on {count} held-out tasks"
@@ -100,25 +98,26 @@ def _against(held: HeldOut) -> list[tuple[Contender, str]]:
     return [(rival, label) for rival, label in pairs if rival and held.cells.get(rival.configuration.id)]
 
 
-def _row(study: Study, held: HeldOut, contender: Contender) -> Row:
+def _row(study: Study, held: HeldOut, contender: Contender) -> Row | None:
+    """A contender's line; without held-out cells, because the budget ended, it shows what the search saw of it."""
     id_ = contender.configuration.id
-    cells = held.cells[id_]
-    score = mean_interval([cell.value for cell in cells])
-    searched = study.state.search.get(id_, [])
+    cells, searched = held.cells.get(id_, []), study.state.search.get(id_, [])
+    if not cells and not searched:
+        return None
+    score = mean_interval([cell.value for cell in cells]) if cells else None
     matched = held.contenders.get(contender.matched or "")
-    gap = (
-        paired_difference(*held.paired(id_, matched.configuration.id)) if matched and matched is not contender else None
-    )
+    both = held.paired(id_, matched.configuration.id) if matched else ([], [])
+    gap = paired_difference(*both) if both[0] else None
     return Row(
         name=contender.name,
         config_id=id_,
         summary=" → ".join(drawn.name for drawn in picture(contender.configuration).nodes),
         role=contender.role,
         tasks=len(cells),
-        missing=sum(cell.failed for cell in cells),
-        score=score.estimate,
-        interval=Interval(low=score.low, high=score.high),
-        **costs(cells),
+        missing=sum(cell.failed for cell in cells or searched),
+        score=score.estimate if score else None,
+        interval=Interval(low=score.low, high=score.high) if score else None,
+        **costs(cells or searched),
         matched=matched.name if matched and gap else None,
         matched_difference=gap.estimate if gap else None,
         matched_interval=Interval(low=gap.low, high=gap.high) if gap else None,
@@ -142,7 +141,7 @@ def _tried(id_: str, name: str, cells: Sequence[Cell]) -> Row:
 
 
 def _front(held: HeldOut) -> list[Contender]:
-    return [c for c in held.contenders.values() if c.role in {"winner", "front"} and held.cells[c.configuration.id]]
+    return [c for c in held.contenders.values() if c.role in {"winner", "front"} and held.cells.get(c.configuration.id)]
 
 
 def _mean(held: HeldOut, contender: Contender, measure: str) -> float:
@@ -242,7 +241,7 @@ def _notes(held: HeldOut, winner: Contender) -> list[str]:
     id_ = winner.configuration.id
     for rival, label in _against(held):
         first, second = held.paired(id_, rival.configuration.id)
-        if rival is winner or len(first) < 2:
+        if len(first) < 2:
             continue
         gap = paired_difference(first, second)
         if gap.low <= 0 <= gap.high:

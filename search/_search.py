@@ -13,7 +13,7 @@ import orjson
 from archloom.graphs import Configuration, Document, SearchSpec
 from archloom.orchestrator import Evaluator, ModelPool, RunLog
 from archloom.orchestrator.models import SampleStore
-from archloom.orchestrator.report import ReportData, render_report
+from archloom.orchestrator.report import ReportData, Row, render_report
 from archloom.search._files import write_whole
 from archloom.search._held_out import HeldOut, compare
 from archloom.search._names import unique_names
@@ -155,11 +155,11 @@ def _write(
 ) -> SearchResult:
     """All files of the result; each appears whole or not at all."""
     winner = held.winner.configuration
+    rows = {row.config_id: row for row in report.rows}
     members = sorted(
         (c for c in held.contenders.values() if c.role in {"winner", "front"}),
-        key=lambda c: sum(cell.tokens for cell in held.cells[c.configuration.id]),
+        key=lambda c: rows[c.configuration.id].tokens,
     )
-    rows = {row.config_id: row for row in report.rows}
     write_whole(folder / "best.yaml", winner.to_yaml(comment=_provenance(setting, rows[winner.id])).encode())
     for old in (folder / "front").glob("*.yaml"):
         old.unlink()
@@ -180,11 +180,8 @@ def _write(
     )
 
 
-def _provenance(setting: Setting, row: object) -> str:
+def _provenance(setting: Setting, row: Row) -> str:
     """Where a workflow file comes from: only what is the same in every replay."""
-    from archloom.orchestrator.report import Row
-
-    assert isinstance(row, Row)
     score = "not compared on held-out tasks"
     if row.score is not None and row.interval is not None:
         low, high = row.interval.low, row.interval.high

@@ -55,9 +55,7 @@ def load_jsonl(path: Path, reading: Reading, *, name: str) -> TaskSet:
         TaskFileError: with every line that is not a task.
     """
     problems = Problems()
-    drafts = [
-        draft for row in read_rows(path, problems) if (draft := _draft(row, path, reading.fields, problems))
-    ]
+    drafts = [draft for row in read_rows(path, problems) if (draft := _draft(row, path, reading.fields, problems))]
     problems.raise_any()
     answer = reading.answer or _common_format([gold for _, _, gold in drafts], reading.fields)
     how = _scorer(reading, answer)
@@ -91,9 +89,7 @@ def _draft(row: Row, path: Path, fields: Fields, problems: Problems) -> tuple[Ro
         matching = [letter for letter, text in lettered.items() if text == gold]
         gold = matching[0] if len(matching) == 1 else gold
         if gold is not None and canonical_answer(gold, "choice") not in lettered:
-            problems.add(
-                row.place, f"the answer {gold!r} is neither a letter nor the text of one of the choices"
-            )
+            problems.add(row.place, f"the answer {gold!r} is neither a letter nor the text of one of the choices")
     if len(problems.lines) > before or question is None or gold is None or id is None:
         return None
     return row, Task.ask(question, id=id, **context), gold
@@ -105,9 +101,7 @@ def _lettered(row: Row, field: str, problems: Problems) -> dict[str, str]:
         return {str(letter): str(text) for letter, text in choices.items()}
     if isinstance(choices, Sequence) and not isinstance(choices, str) and 0 < len(choices) <= len(_LETTERS):
         return dict(zip(_LETTERS, map(str, choices), strict=False))
-    problems.add(
-        row.place, f"field {field!r} must be a list of 1 to {len(_LETTERS)} choices, or letters with texts"
-    )
+    problems.add(row.place, f"field {field!r} must be a list of 1 to {len(_LETTERS)} choices, or letters with texts")
     return {}
 
 

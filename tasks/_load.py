@@ -50,5 +50,5 @@ def load_tasks(spec: str, *, base: Path | None = None) -> TaskSet:
     known = ", ".join(f"{name}:..." for name in loaders)
     raise UnknownTaskSetError(
         f"unknown task set {spec!r}.",
-        hint=suggest(prefix, loaders) or f"It is one of {known}, or a .jsonl or .yaml file.",
+        hint=suggest(prefix, loaders) if colon else f"It is one of {known}, or a .jsonl or .yaml file.",
     )

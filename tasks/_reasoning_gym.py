@@ -105,9 +105,7 @@ class _Generator:
         """A parameter as the type that the configuration declares; a list is separated by commas."""
         types = get_type_hints(self.config)
         if key not in types:
-            raise UnknownTaskSetError(
-                f"reasoning_gym:{self.name} has no parameter {key!r}.", hint=suggest(key, types)
-            )
+            raise UnknownTaskSetError(f"reasoning_gym:{self.name} has no parameter {key!r}.", hint=suggest(key, types))
         wanted = types[key]
         is_list = (get_origin(wanted) or wanted) in (list, tuple, Sequence)
         try:
@@ -116,9 +114,7 @@ class _Generator:
             why = exc.errors()[0]["msg"] if isinstance(exc, ValidationError) else "it cannot be set in a spec"
             raise TaskError(f"reasoning_gym:{self.name}: {key}={value!r}: {why}") from exc
 
-    def draw(
-        self, spec: str, parameters: Mapping[str, object]
-    ) -> tuple[_Dataset, list[Mapping[str, object]]]:
+    def draw(self, spec: str, parameters: Mapping[str, object]) -> tuple[_Dataset, list[Mapping[str, object]]]:
         """The dataset, and as many entries with different questions as were asked for, if there are."""
         size = parameters["size"]
         assert isinstance(size, int)
@@ -127,9 +123,7 @@ class _Generator:
                 dataset = self.dataset(config=self.config(**{**parameters, "size": size * factor}))
             except (AssertionError, ValueError) as exc:  # how its configurations say that a value is wrong
                 raise TaskError(f"{spec}: {exc}") from exc
-            entries = {
-                str(entry["question"]): entry for entry in map(dataset.__getitem__, range(size * factor))
-            }
+            entries = {str(entry["question"]): entry for entry in map(dataset.__getitem__, range(size * factor))}
             if len(entries) >= size:
                 break
         else:
@@ -166,11 +160,7 @@ def _task_set(spec: str, prefix: str, dataset: _Dataset, entries: Sequence[Mappi
 
 def _is_number(gold: object) -> bool:
     """A number, and no code of digits whose leading zeros count."""
-    return (
-        isinstance(gold, str)
-        and canonical_answer(gold, "number") is not None
-        and not re.match(r"-?0\d", gold)
-    )
+    return isinstance(gold, str) and canonical_answer(gold, "number") is not None and not re.match(r"-?0\d", gold)
 
 
 @contextmanager

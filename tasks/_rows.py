@@ -54,9 +54,7 @@ class Row:
         if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             return str(value)
         if name not in self.values:
-            problems.add(
-                self.place, f"no field {name!r}; there are {', '.join(map(repr, self.values)) or 'none'}"
-            )
+            problems.add(self.place, f"no field {name!r}; there are {', '.join(map(repr, self.values)) or 'none'}")
         else:
             problems.add(self.place, f"field {name!r} must be text or a number, not {json.dumps(value)[:80]}")
         return None

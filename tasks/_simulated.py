@@ -33,9 +33,7 @@ def load_simulated(rest: str, base: Path) -> TaskSet:
     del base
     name, given = parse_spec(rest)
     if not _NAME.fullmatch(name):
-        raise TaskError(
-            f"a simulated task set needs a name of letters, digits, '.', '_' and '-', not {name!r}"
-        )
+        raise TaskError(f"a simulated task set needs a name of letters, digits, '.', '_' and '-', not {name!r}")
     for unknown in sorted(given.keys() - _Parameters.model_fields):
         raise UnknownTaskSetError(
             f"simulated:{name} has no parameter {unknown!r}.", hint=suggest(unknown, _Parameters.model_fields)
@@ -70,9 +68,7 @@ def simulated_wrong(question: str, rank: int) -> str:
     """
     marker = _MARKER.search(question)
     if marker is None:
-        raise UsageError(
-            f"no simulated task in {question[:80]!r}.", hint="Simulated models answer simulated: tasks."
-        )
+        raise UsageError(f"no simulated task in {question[:80]!r}.", hint="Simulated models answer simulated: tasks.")
     return _number(marker["key"], rank + 1)
 
 

@@ -1,0 +1,137 @@
+"""The generated tables of the guide, made from the classes that check workflow documents."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, cast, get_args
+
+import yaml
+from pydantic import BaseModel
+
+from archloom.graphs import ModelBase, ModelSpec, SearchSpec, library_graph, library_names
+from archloom.nodes import Budget, ModelNode, Node, node_types
+from archloom.search.optimizers import optimizer_types
+
+Schema = Mapping[str, Any]
+
+
+class Field(NamedTuple):
+    """A line of a table: what may be written, what it is by default, and what it means."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+
+
+def nodes() -> str:
+    """What all nodes take, what those with a model take, and each node type."""
+    parts = ["### All nodes", _table(_fields(Node, without={"type"}))]
+    parts += ["### Nodes that ask a model", _table(_fields(ModelNode, without=_fields(Node)))]
+    for name, cls in node_types().items():
+        base = ModelNode if issubclass(cls, ModelNode) else Node
+        parts += [f"### `{name}`", _doc(cls), _table(_fields(cls, without=_fields(base)))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def models() -> str:
+    """What all models take, and each provider."""
+    parts = ["### All models", _table(_fields(ModelBase))]
+    for cls in cast("tuple[type[ModelBase], ...]", get_args(get_args(ModelSpec)[0])):
+        own = _fields(cls, without=_fields(ModelBase))
+        name = own.pop("provider").default.strip("`")
+        parts += [f"### `{name}`", _doc(cls), _table(own)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def library() -> str:
+    """Each graph that ships, with its parameters."""
+    parts = []
+    for name in library_names():
+        graph = cast("dict[str, Any]", library_graph(name))
+        rows = {
+            key: Field(f"`{key}`", "", f"`{spec['default']}`" if "default" in spec else "required", spec["doc"])
+            for key, spec in graph["parameters"].items()
+        }
+        parts += [f"### `{name}`", graph["doc"].strip(), _table(rows)]
+    return "\n\n".join(parts)
+
+
+def optimizers() -> str:
+    """Each optimizer with its options."""
+    parts = []
+    for name, cls in optimizer_types().items():
+        parts += [f"### `{name}`", _doc(cast("type", cls)), _table(_fields(cls.Options))]
+    return "\n\n".join(part for part in parts if part)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "budget": lambda: _table(_fields(Budget)),
+    "library": library,
+    "models": models,
+    "nodes": nodes,
+    "optimizers": optimizers,
+    "search": lambda: _table(_fields(SearchSpec)),
+}
+"""Text of each generated part, by the name in its marker."""
+
+
+def _fields(cls: type[BaseModel], *, without: Mapping[str, Field] | set[str] = frozenset()) -> dict[str, Field]:  # type: ignore[assignment]
+    """The fields of a class by name; of ``without``, a mapping, those that are just the same are left out."""
+    schema = cls.model_json_schema()
+    found = {field.name.strip("`"): field for field in _rows(schema, schema.get("$defs", {}), "")}
+    if isinstance(without, Mapping):
+        return {name: field for name, field in found.items() if name != "type" and without.get(name) != field}
+    return {name: field for name, field in found.items() if name not in without}
+
+
+def _rows(schema: Schema, definitions: Schema, prefix: str) -> Iterator[Field]:
+    """A line per field, and lines for the fields of a field that is a mapping itself."""
+    for name, spec in schema["properties"].items():
+        options = [option for option in spec.get("anyOf", [spec]) if option.get("type") != "null"]
+        kinds = " or ".join(_kind(option) for option in options)
+        default = "required" if name in schema.get("required", ()) else _default(spec, options, definitions)
+        meaning = " ".join(spec.get("description", "").split()).replace("``", "`").replace("|", "\\|")
+        yield Field(f"`{prefix}{name}`", kinds, default, meaning)
+        for option in options:
+            if "$ref" in option:
+                yield from _rows(_definition(option, definitions), definitions, f"{prefix}{name}.")
+
+
+def _kind(spec: Schema) -> str:
+    if "enum" in spec or "const" in spec:
+        return ", ".join(f"`{value}`" for value in spec.get("enum", [spec.get("const")]))
+    if spec.get("type") == "array":
+        return "list" if "prefixItems" in spec else f"list of {_kind(spec['items'])}"
+    names = {"object": "mapping", "boolean": "true, false", "string": "text", None: "mapping"}
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = ", ".join(f"{sign} {spec[key]:g}" for key, sign in signs.items() if key in spec)
+    return " ".join(part for part in (names.get(spec.get("type"), str(spec.get("type"))), bounds) if part)
+
+
+def _default(spec: Schema, options: list[Schema], definitions: Schema) -> str:
+    value = spec.get("default")
+    if isinstance(value, Mapping) and "$ref" in options[0]:
+        inner = _definition(options[0], definitions)["properties"]
+        value = {key: item for key, item in value.items() if item != inner[key].get("default") and item not in (None, {})}
+        value = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
+    if value is None or value in ({}, []):
+        return ""
+    written = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...")
+    return f"`{written}`"
+
+
+def _definition(reference: Schema, definitions: Schema) -> Schema:
+    return cast("Schema", definitions[reference["$ref"].rpartition("/")[2]])
+
+
+def _doc(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").replace("``", "`")
+
+
+def _table(fields: Mapping[str, Field]) -> str:
+    if not fields:
+        return ""
+    lines = ["| field | takes | default | meaning |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {' | '.join(field)} |" for field in fields.values())])
