@@ -27,7 +27,7 @@ class Field(NamedTuple):
 
 def nodes() -> str:
     """What all nodes take, what those with a model take, and each node type."""
-    parts = ["### All nodes", _table(_fields(Node, without={"type"}))]
+    parts = ["### All nodes", _table(_fields(Node))]
     parts += ["### Nodes that ask a model", _table(_fields(ModelNode, without=_fields(Node)))]
     for name, cls in node_types().items():
         base = ModelNode if issubclass(cls, ModelNode) else Node
@@ -77,13 +77,11 @@ TABLES: Mapping[str, Callable[[], str]] = {
 """Text of each generated part, by the name in its marker."""
 
 
-def _fields(cls: type[BaseModel], *, without: Mapping[str, Field] | set[str] = frozenset()) -> dict[str, Field]:  # type: ignore[assignment]
-    """The fields of a class by name; of ``without``, a mapping, those that are just the same are left out."""
+def _fields(cls: type[BaseModel], *, without: Mapping[str, Field] | None = None) -> dict[str, Field]:
+    """The fields of a class by name, but for its type and those that a base class has just the same."""
     schema = cls.model_json_schema()
     found = {field.name.strip("`"): field for field in _rows(schema, schema.get("$defs", {}), "")}
-    if isinstance(without, Mapping):
-        return {name: field for name, field in found.items() if name != "type" and without.get(name) != field}
-    return {name: field for name, field in found.items() if name not in without}
+    return {name: field for name, field in found.items() if name != "type" and (without or {}).get(name) != field}
 
 
 def _rows(schema: Schema, definitions: Schema, prefix: str) -> Iterator[Field]:
@@ -114,8 +112,8 @@ def _default(spec: Schema, options: list[Schema], definitions: Schema) -> str:
     value = spec.get("default")
     if isinstance(value, Mapping) and "$ref" in options[0]:
         inner = _definition(options[0], definitions)["properties"]
-        value = {key: item for key, item in value.items() if item != inner[key].get("default") and item not in (None, {})}
-        value = {key: item for key, item in value.items() if not isinstance(item, Mapping)}
+        said = {key: item for key, item in value.items() if item != inner[key].get("default")}
+        value = {key: item for key, item in said.items() if item is not None and not isinstance(item, Mapping)}
     if value is None or value in ({}, []):
         return ""
     written = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import islice, product
@@ -141,17 +141,15 @@ def _filled(data: dict[str, Json], holes: tuple[Hole, ...], chosen: Mapping[str,
     left_out: set[str] = set()
     for hole in holes:
         option = cast(Json, chosen[hole.name])
-        if hole.kind == "optional":
-            if not option:
-                name = str(hole.path[1])
-                left_out |= {other for other in _map(out["nodes"]) if other == name or other.startswith(f"{name}.")}
-        else:
-            _put(out, hole.path, deepcopy(option))
+        if hole.kind != "optional":
+            for place in hole.places:
+                _put(out, place, deepcopy(option))
+        elif not option:
+            left_out.add(str(hole.path[1]))
     nodes = _map(out["nodes"])
     for spec in nodes.values():
         _map(spec).pop("optional", None)
-    for name in left_out:
-        _leave_out(out, nodes, name)
+    _leave_out(out, [name for name in nodes if any(name == gone or name.startswith(f"{gone}.") for gone in left_out)])
     return out
 
 
@@ -166,15 +164,18 @@ def _after(spec: Json) -> list[str]:
     return [after] if isinstance(after, str) else list(cast(list[str], after))
 
 
-def _leave_out(data: dict[str, Json], nodes: dict[str, Json], name: str) -> None:
-    parents = _after(nodes.pop(name))
-    for spec in nodes.values():
-        if name in (after := _after(spec)):
-            at = after.index(name)
-            joined = [*after[:at], *parents, *after[at + 1 :]]
-            _map(spec)["after"] = list(dict.fromkeys(joined))
-    if data.get("output") == name and len(parents) == 1:
-        data["output"] = parents[0]
+def _leave_out(data: dict[str, Json], names: list[str]) -> None:
+    """Takes nodes out and joins their neighbours; what led to one of them now leads to its predecessors."""
+    nodes = _map(data["nodes"])
+    end: dict[str, Json] = {"after": data["output"]}
+    for name in names:
+        parents = _after(nodes.pop(name))
+        for spec in (*map(_map, nodes.values()), end):
+            if name in (after := _after(spec)):
+                at = after.index(name)
+                spec["after"] = list(dict.fromkeys([*after[:at], *parents, *after[at + 1 :]]))
+    if len(last := _after(end)) == 1:  # else no single node is left to give the answer: the rules will say so
+        data["output"] = last[0]
 
 
 def _built(data: dict[str, Json]) -> tuple[dict[str, Node], str]:
@@ -189,6 +190,7 @@ class _Checker:
     def __init__(self, located: Located, source: str) -> None:
         self.located, self.source = located, source
         self.problems: list[Problem] = list(located.problems)
+        self.bad_holes: set[Path] = set()
 
     def report(self, code: str, path: Path, message: str, hint: str | None = None) -> None:
         place = self.located.position(path)
@@ -211,7 +213,11 @@ class _Checker:
         inline(self.located, self.report)
         holes = self._holes(data)
         search = self._spec(SearchSpec, data.get("search"), ("search",)) or SearchSpec()
-        self._spec(Budget, data.get("budget"), ("budget",))
+        for budget in _variants(data.get("budget"), ("budget",), holes):
+            self._spec(Budget, budget, ("budget",))
+        outputs = _variants(data.get("output", ""), ("output",), holes)
+        if ("output",) not in self.bad_holes and not all(isinstance(output, str) for output in outputs):
+            self.report("E013", ("output",), "must name a node.")
         models = self._models(data.get("models"))
         self._nodes(data.get("nodes"), holes)
         if not self.problems:
@@ -226,11 +232,11 @@ class _Checker:
                 self.report("E012", (key,), "unknown field.", suggest(key, list(_TOP)))
         if data.get("archloom") != 1:
             self.report("E025", ("archloom",), "the first line of a document is 'archloom: 1', its format version.")
-        for key, expected in (("models", dict), ("nodes", dict), ("output", (str, dict))):
+        for key in ("models", "nodes", "output"):
             if key not in data:
                 self.report("E014", (), f"{key!r} is missing.")
-            elif not isinstance(data[key], expected) or not data[key]:
-                self.report("E013", (key,), "must be a mapping of names." if expected is dict else "must name a node.")
+            elif key != "output" and (not isinstance(data[key], dict) or not data[key]):
+                self.report("E013", (key,), "must be a mapping of names.")
         if data.get("answer", "text") not in get_args(AnswerFormat):
             hint = suggest(str(data.get("answer")), list(get_args(AnswerFormat)))
             self.report("E013", ("answer",), f"{data.get('answer')!r} is no answer format.", hint)
@@ -239,22 +245,24 @@ class _Checker:
                 self.report("E013", (key,), "must be text.")
 
     def _holes(self, data: dict[str, Json]) -> list[Hole]:
-        found = [hole for key in ("nodes", "output", "budget") for hole in find_holes(data.get(key), (key,))]
+        found = find_holes(data)
         for bad in found:
             if isinstance(bad, BadHole):
-                self.report("E022", bad.path, bad.why)
+                self.report("E022", bad.path, f"{bad.why}.")
+                self.bad_holes.add(bad.path)
         return [hole for hole in found if isinstance(hole, Hole)]
 
     def _spec(self, cls, value, path: Path):  # type: ignore[no-untyped-def]  # one pydantic class in, its instance out
         try:
-            return cls.model_validate(value or {})
+            return cls.model_validate({} if value is None else value)
         except ValidationError as exc:
             self._add(exc, path, cls)
             return None
 
     def _add(self, exc: ValidationError, path: Path, cls: type | None) -> None:
         for code, inner, message, hint in pydantic_problems(exc, cls):
-            self.report(code, (*path, *inner), message, hint)
+            if (*path, *inner) not in self.bad_holes:
+                self.report(code, (*path, *inner), message, hint)
 
     def _models(self, models: Json) -> dict[str, ModelSpec]:
         out: dict[str, ModelSpec] = {}
@@ -286,20 +294,12 @@ class _Checker:
                 hint = suggest(str(spec["type"]), list(types))
                 self.report("E015", (*path, "type"), f"there is no node type {spec['type']!r}.", hint)
             else:
-                self._node(path, spec, types[spec["type"]], [h for h in holes if h.path[:2] == path])
+                self._node(path, spec, types[spec["type"]], holes)
 
     def _node(self, path: Path, spec: dict[str, Json], cls: type[Node], holes: list[Hole]) -> None:
         """Checks the node with each option of each hole, the other holes at their first option."""
-        holes = [hole for hole in holes if hole.kind != "optional"]
-        variants: list[dict[Path, Json]] = [{hole.path: hole.options[0] for hole in holes}]
-        variants += [
-            {**variants[0], hole.path: option} for hole in holes for option in hole.options[1:] if hole.kind != "subset"
-        ]
-        for variant in variants:
-            data = deepcopy(spec)
-            data.pop("optional", None)
-            for place, option in variant.items():
-                _put(data, place[2:], deepcopy(option))
+        for data in _variants(spec, path, holes):
+            _map(data).pop("optional", None)
             try:
                 node = cls.model_validate(data)
             except ValidationError as exc:
@@ -347,6 +347,23 @@ class _Checker:
                             f"there is no model {option!r}.",
                             suggest(str(option), list(models)),
                         )
+
+
+def _variants(part: Json, path: Path, holes: list[Hole]) -> Iterator[Json]:
+    """This part of a document with each option of each hole in it, the other holes at their first option."""
+    here = [
+        (place[len(path) :], hole.options)
+        for hole in holes
+        if hole.kind != "optional"
+        for place in hole.places
+        if place[: len(path)] == path
+    ]
+    first = {place: options[0] for place, options in here}
+    for chosen in (first, *({**first, place: option} for place, options in here for option in options[1:])):
+        whole: Json = {"part": deepcopy(part)}
+        for place, option in chosen.items():
+            _put(whole, ("part", *place), deepcopy(option))
+        yield _map(whole)["part"]
 
 
 def _provider(spec: dict[str, Json]) -> type | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from itertools import combinations
 from typing import Literal, TypeAlias
@@ -26,16 +27,23 @@ class Hole:
         path: Where it stands in the document.
         kind: How it was written.
         options: What may stand there instead, in the order written. For ``optional``: True, False.
+        also: Other places that take the same option: those of one parameter of a library graph.
     """
 
     path: Path
     kind: HoleKind
     options: tuple[Json, ...]
+    also: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
         """``nodes.draft.samples``; for an optional node ``nodes.review.optional``."""
         return dotted(self.path)
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """All places that it fills."""
+        return (self.path, *self.also)
 
     @property
     def ordered(self) -> bool:
@@ -57,22 +65,42 @@ class BadHole:
     why: str
 
 
-def find_holes(data: Json, path: Path = ()) -> list[Hole | BadHole]:
-    """All holes below this part of a document, in reading order."""
+def find_holes(data: dict[str, Json]) -> list[Hole | BadHole]:
+    """All holes of a document, in reading order.
+
+    A hole that stands in several places because it is *one* object, as the value of a parameter of a library
+    graph does, is one choice.
+    """
+    nodes = data.get("nodes")
+    parts: list[tuple[Path, Json]] = [
+        (("nodes", name), spec) for name, spec in (nodes.items() if isinstance(nodes, dict) else ())
+    ]
+    parts += [((key,), data.get(key)) for key in ("output", "budget")]
+    found: dict[object, Hole | BadHole] = {}
+    for path, part in parts:
+        for written, hole in _walk(part, path):
+            first = found.get(written)
+            if isinstance(first, Hole):
+                found[written] = replace(first, also=(*first.also, hole.path))
+            elif first is None:
+                found[written] = hole
+    return list(found.values())
+
+
+def _walk(data: Json, path: Path) -> Iterator[tuple[object, Hole | BadHole]]:
+    """Holes below this part, each with what tells whether it is the same as another one."""
     if isinstance(data, list):
-        return [hole for i, item in enumerate(data) for hole in find_holes(item, (*path, i))]
-    if not isinstance(data, dict):
-        return []
-    for kind in _KEYS:
-        if kind in data:
-            return [_read(kind, data, path)]
-    found: list[Hole | BadHole] = []
-    for key, value in data.items():
-        if key == "optional" and len(path) == 2 and path[0] == "nodes":
-            found.extend(_optional(value, (*path, key)))
-        else:
-            found.extend(find_holes(value, (*path, key)))
-    return found
+        for i, item in enumerate(data):
+            yield from _walk(item, (*path, i))
+    elif isinstance(data, dict):
+        if (kind := next((kind for kind in _KEYS if kind in data), None)) is not None:
+            yield id(data), _read(kind, data, path)
+            return
+        for key, value in data.items():
+            if key == "optional" and len(path) == 2 and path[0] == "nodes":
+                yield from ((hole.path, hole) for hole in _optional(value, (*path, key)))
+            else:
+                yield from _walk(value, (*path, key))
 
 
 def _optional(value: Json, path: Path) -> list[Hole | BadHole]:
@@ -108,14 +136,16 @@ def _range(data: dict[str, Json]) -> list[Json] | str:
     if step is None:
         return "'range' needs a 'step'"
     try:
-        low, high, by = (Decimal(str(value)) for value in (*bounds, step))
+        low, high, by = numbers = [Decimal(str(value)) for value in (*bounds, step)]
     except InvalidOperation:
         return f"'range' and 'step' must be numbers, not {bounds!r} and {step!r}"
+    if not all(number.is_finite() for number in numbers):
+        return f"'range' and 'step' must be finite, not {bounds!r} and {step!r}"
     if by <= 0 or high < low:
         return f"'range' must go up by a positive 'step', not {bounds!r} by {step!r}"
+    if (high - low) / by >= MAX_OPTIONS:
+        return f"a range of {bounds!r} by {step!r} has more than {MAX_OPTIONS} options"
     count = int((high - low) / by) + 1
-    if count > MAX_OPTIONS:
-        return f"{count} options are more than {MAX_OPTIONS}"
     whole = all(isinstance(value, int) for value in (*bounds, step))
     return [int(low + i * by) if whole else float(low + i * by) for i in range(count)]
 

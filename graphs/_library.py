@@ -45,7 +45,10 @@ def inline(located: Located, report: Report) -> None:
     out: dict[str, Json] = {}
     for name, spec in nodes.items():
         if isinstance(spec, dict) and "use" in spec:
-            out.update(_expand(name, spec, report))
+            expanded = _expand(name, spec, report)
+            for inner in sorted((set(expanded) - {name}) & set(nodes)):
+                report("E011", ("nodes", inner), f"{name!r} brings its own node of this name.", None)
+            out.update(expanded)
         else:
             out[name] = spec
     cast(dict[str, Json], data)["nodes"] = out
@@ -118,11 +121,14 @@ def _parameters(graph: dict[str, Json], given: Json, path: Path, report: Report)
 
 
 def _filled(data: Json, values: dict[str, Json]) -> Json:
-    """The data with every ``{param: NAME}`` replaced by its value."""
+    """The data with every ``{param: NAME}`` replaced by its value.
+
+    The value is the same object in all its places, so that a hole given to a parameter stays one choice.
+    """
     if isinstance(data, list):
         return [_filled(item, values) for item in data]
     if isinstance(data, dict):
         if set(data) == {"param"}:
-            return deepcopy(values.get(str(data["param"])))
+            return values.get(str(data["param"]))
         return {key: _filled(value, values) for key, value in data.items()}
     return data

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import yaml
-
-from archloom.graphs._yaml import Json, Located
+from archloom.graphs._yaml import Json, Located, load
 from archloom.tools.errors import UsageError
 
 
@@ -18,15 +16,14 @@ def apply_override(located: Located, override: str) -> None:
     keys = path.strip().split(".")
     if not separator or not all(keys):
         raise UsageError(f"--set {override!r}: write PATH=VALUE, such as nodes.draft.samples=4.")
-    try:
-        value: Json = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
-        raise UsageError(f"--set {override!r}: the value is not YAML: {exc}") from exc
+    value = load(text, "--set")
+    for problem in value.problems:
+        raise UsageError(f"--set {override!r}: {problem.message}.")
     place: Json = located.data
     for number, key in enumerate(keys):
         if not isinstance(place, dict):
             raise UsageError(f"--set {override!r}: {'.'.join(keys[:number])} has no entries.")
         if number == len(keys) - 1:
-            place[key] = value
+            place[key] = value.data
         else:
             place = place.setdefault(key, {})

@@ -72,10 +72,12 @@ class _Reader:
         self._loader = yaml.SafeLoader(text)
         self._source = source
         self._open: set[int] = set()
+        self._twice: set[int] = set()
 
     def read(self) -> None:
         root = self._loader.get_single_node()
         if root is not None:
+            self._twice = _repeated_keys(root)
             self.located.data = self._value(root, ())
 
     def problem(self, code: str, message: str, mark: yaml.Mark | None, path: Path = ()) -> None:
@@ -105,7 +107,10 @@ class _Reader:
             return self._mapping(node, path)
         if node.tag == _TAG + "timestamp":
             return str(node.value)  # a date is text here
-        value: Json = self._loader.construct_object(node)
+        try:
+            value: Json = self._loader.construct_object(node)
+        except ValueError:  # what looks like a number and is none, such as '0b_'
+            return str(node.value)
         return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Json]:
@@ -115,13 +120,36 @@ class _Reader:
             mark = key_node.start_mark
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problem("E010", "a key must be a plain word", mark, path)
-            elif key_node.value in out:
+            elif id(key_node) in self._twice:
                 self.problem("E011", f"key {key_node.value!r} stands twice", mark, (*path, key_node.value))
             else:
                 place = (*path, key_node.value)
                 self.located.positions[place] = Position(mark.line + 1, mark.column + 1)
                 out[key_node.value] = self._value(value_node, place)
         return out
+
+
+def _repeated_keys(root: yaml.Node) -> set[int]:
+    """Keys that their own mapping already has; what a merge (``<<``) brings may be overridden."""
+    found: set[int] = set()
+    seen: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen or isinstance(node, yaml.ScalarNode):
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, value in node.value:
+                waiting.append(value)
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in keys:
+                        found.add(id(key))
+                    keys.add(key.value)
+        else:
+            waiting += node.value
+    return found
 
 
 def dotted(path: Path) -> str:

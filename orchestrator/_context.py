@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archloom.graphs import Configuration
@@ -20,7 +20,7 @@ from archloom.nodes import (
 )
 from archloom.orchestrator._ledger import ZERO, Ledger, Usage
 from archloom.orchestrator._outcome import Note
-from archloom.orchestrator.models import Address, Samplers, request_key, stream_number
+from archloom.orchestrator.models import Address, Drawn, Sampler, Samplers, request_key, stream_number
 from archloom.tools import Sandbox, extract_answer, sandbox
 
 
@@ -54,10 +54,15 @@ class NodeContext:
 
     @property
     def rng(self) -> random.Random:
-        """See ``Context``: a new generator each time, seeded by task, place of the node in the graph, and replicate."""
-        place = self.configuration.order.index(self.node)
-        signature = self.configuration.signatures[self.node]
-        return random.Random(f"{self.task.id}/{signature}/{place}/{self.replicate}")
+        """See ``Context``: a new generator each time, seeded by task, node, and replicate.
+
+        What else is in the graph does not count, except that equal nodes get different numbers: like samples,
+        what depends on these numbers is shared between configurations.
+        """
+        signatures = self.configuration.signatures
+        equal = [name for name in self.configuration.order if signatures[name] == signatures[self.node]]
+        key = f"{self.task.id}/{signatures[self.node]}/{equal.index(self.node)}/{self.replicate}"
+        return random.Random(key)
 
     @property
     def sandbox(self) -> Sandbox:
@@ -102,41 +107,67 @@ class NodeContext:
             self.note("budget", wanted=len(new), sent=room)
         if room == 0:
             raise BudgetReachedError(f"nodes.{self.node}: the budget has no room for another call.")
-        sent = list(new)[:room]
-        for ledger in self.ledgers:
-            for address in sent:
-                ledger.reserve(needs[address])
-        async with asyncio.TaskGroup() as group:
-            flights = {a: group.create_task(self._one(model, a, new[a], sampling, needs[a])) for a in sent}
-        results = {address: flight.result() for address, flight in flights.items()}
-        self._drawn.update(results)
-        latest = max((r.latency_s for r in results.values() if isinstance(r, Sample)), default=0.0)
-        self.elapsed_s = min(self.elapsed_s + latest, self.time_left_s)
+        await self._send(sampler, {address: new[address] for address in list(new)[:room]}, needs, sampling)
 
-    async def _one(
-        self, model: str, address: Address, request: Request, sampling: Sampling, need: Usage
-    ) -> Sample | FailedSample:
-        """One draw between its two bookings; a call that is cancelled is booked in full."""
-        sampler = self.samplers[model]
+    async def _send(
+        self, sampler: Sampler, sent: Mapping[Address, Request], needs: Mapping[Address, Usage], sampling: Sampling
+    ) -> None:
+        """Draws these samples at once. Whatever order they come in, they are booked in theirs."""
         left_s = self.time_left_s - self.elapsed_s
-        real = need
+        drawn: dict[Address, Sample | FailedSample] = {}
+
+        async def draw(address: Address) -> None:
+            reply = await sampler.draw(address, sent[address].messages, sampling, within_s=left_s)
+            if reply is not None:
+                drawn[address] = reply.sample if isinstance(reply, Drawn) else reply
+
+        for address in sent:
+            self._reserve(needs[address])
         try:
-            async with asyncio.timeout(None if left_s == float("inf") else left_s):
-                drawn = await sampler.draw(address, request.messages, sampling)
-            real = Usage(calls=1) if isinstance(drawn, FailedSample) else sampler.cost(drawn.sample)
-        except TimeoutError:
-            drawn = FailedSample("budget", "the time budget ended before the reply", address.index)
+            async with asyncio.TaskGroup() as group:
+                for address in sent:
+                    group.create_task(draw(address))
         finally:
-            for ledger in self.ledgers:
-                ledger.settle(need, real)
-            self.usage = self.usage + real
-        if isinstance(drawn, FailedSample):
-            self.note("failed_call", model=model, error=drawn.error, message=drawn.message, index=drawn.index)
-            return drawn
-        if drawn.sample.latency_s > left_s:
+            for address in sent:
+                self._book(sampler, needs[address], drawn.get(address))
+        self._keep(sent, drawn, left_s)
+
+    def _reserve(self, need: Usage) -> None:
+        for ledger in self.ledgers:
+            ledger.reserve(need)
+
+    def _book(self, sampler: Sampler, need: Usage, reply: Sample | FailedSample | None) -> None:
+        """A call that was cancelled or came too late is booked in full, in a replay as in the first run."""
+        real = need
+        if isinstance(reply, Sample):
+            real = sampler.cost(reply)
+        elif isinstance(reply, FailedSample):
+            real = Usage(calls=1)
+        for ledger in self.ledgers:
+            ledger.settle(need, real)
+        self.usage = self.usage + real
+
+    def _keep(
+        self, sent: Mapping[Address, Request], drawn: Mapping[Address, Sample | FailedSample], left_s: float
+    ) -> None:
+        """Notes what failed or was late, and moves recorded time on.
+
+        Raises:
+            BudgetReachedError: all replies were late.
+        """
+        replies = {address: drawn[address] for address in sent if address in drawn}
+        for reply in replies.values():
+            if isinstance(reply, FailedSample):
+                self.note("failed_call", error=reply.error, message=reply.message, index=reply.index)
+        self._drawn.update(replies)
+        if len(replies) < len(sent):
             self.truncated = True
-            return FailedSample("budget", "the reply came after the time budget", address.index)
-        return drawn.sample
+            self.note("late", calls=len(sent) - len(replies), time_left_s=round(left_s, 6))
+            self.elapsed_s = self.time_left_s
+        else:
+            self.elapsed_s += max((r.latency_s for r in replies.values() if isinstance(r, Sample)), default=0.0)
+        if not replies:
+            raise BudgetReachedError(f"nodes.{self.node}: no reply came before the time budget ended.")
 
 
 def node_ledgers(task: Ledger, own: Budget | None) -> tuple[Ledger, ...]:

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from typing import NamedTuple
 
 from archloom.graphs import Configuration
 from archloom.nodes import (
     BudgetReachedError,
+    Candidate,
     Candidates,
-    ModelNode,
     NoCandidatesError,
     NodeError,
     Task,
+    TooFewSamplesError,
+    UnparsedError,
 )
 from archloom.orchestrator._context import NodeContext, node_ledgers
 from archloom.orchestrator._errors_in_groups import first_error
 from archloom.orchestrator._estimate import worst_case
 from archloom.orchestrator._ledger import ZERO, Ledger
 from archloom.orchestrator._outcome import NodeOutcome, RunResult
+from archloom.orchestrator._streams import Asker
 from archloom.orchestrator.models import Samplers
 from archloom.tools.errors import ArchloomError, ToolError
+
+_log = logging.getLogger(__name__)
+
+_FOR_WANT_OF_CALLS = (BudgetReachedError, TooFewSamplesError, UnparsedError, NoCandidatesError)
+"""How a node fails when a budget kept some of its calls from being made."""
+
+
+class _Stop(NamedTuple):
+    """Why a node does not run."""
+
+    code: str
+    message: str
 
 
 class Execution:
@@ -37,7 +54,7 @@ class Execution:
         self,
         configuration: Configuration,
         samplers: Samplers,
-        ordinals: Mapping[str, int],
+        ordinals: Mapping[Asker, int],
         task: Task,
         *,
         replicate: int = 0,
@@ -45,15 +62,17 @@ class Execution:
         self.configuration, self.task = configuration, task
         self._samplers, self._ordinals, self._replicate = samplers, ordinals, replicate
         self._ledger = Ledger(configuration.budget)
-        self._done: dict[str, asyncio.Future[NodeOutcome]] = {}
-        loop = asyncio.get_running_loop()
-        for name in configuration.order:
-            self._done[name] = loop.create_future()
-        self._in_turn = not worst_case(configuration, samplers, task).fits(configuration.budget)
+        self._done = {name: asyncio.Event() for name in configuration.order}
+        self._outcomes: dict[str, NodeOutcome] = {}
+        self._ran: set[str] = set()
+        self._in_turn = not _enough(configuration, samplers, task)
 
     def finished(self, outcome: NodeOutcome) -> None:
         """Tells the nodes that wait for it; called once for each node, also for outcomes of an earlier run."""
-        self._done[outcome.node].set_result(outcome)
+        if outcome.node not in self._ran:
+            self._ledger.settle(ZERO, outcome.usage)
+        self._outcomes[outcome.node] = outcome
+        self._done[outcome.node].set()
 
     async def run_node(self, name: str) -> NodeOutcome:
         """What the node does once its inputs are there.
@@ -63,35 +82,30 @@ class Execution:
         Raises:
             ArchloomError: what no node can help: an unusable model or store, the search budget.
         """
+        self._ran.add(name)
         node = self.configuration.nodes[name]
         if self._in_turn:
             order = self.configuration.order
-            await asyncio.gather(*(self._done[other] for other in order[: order.index(name)]))
-        parents = [await self._done[parent] for parent in node.after]
+            for other in order[: order.index(name)]:
+                await self._done[other].wait()
+        parents = [await self._outcome(parent) for parent in node.after]
         start_s = max((parent.finish_s for parent in parents), default=0.0)
-        nothing = NodeOutcome(name, start_s=start_s, finish_s=start_s)
-        for parent in parents:
-            if parent.error is not None and self.configuration.nodes[parent.node].on_error == "fail":
-                return replace(nothing, error=parent.error, message=parent.message)
-        given: Candidates = tuple(candidate for parent in parents for candidate in parent.candidates)
-        if node.needs_input and not given:
-            return replace(
-                nothing, error=NoCandidatesError.code, message=f"nodes.{name}: no candidate reached it."
-            )
-        ctx = self._context(name, start_s)
+        given = _united(parents)
+        if stop := self._stop(name, parents, given):
+            return NodeOutcome(name, start_s=start_s, finish_s=start_s, error=stop.code, message=stop.message)
+        ctx = self._context(name, start_s, given)
         error: ArchloomError | None = None
         candidates: Candidates = ()
         try:
             candidates = await node.run(self.task, given, ctx)
-        except BudgetReachedError as exc:
-            ctx.truncated = True
-            candidates, error = given, None if given else exc
-        except (NodeError, ToolError) as exc:
-            error = exc
-        except BaseExceptionGroup as group:
-            raise first_error(group) from group
+        except ExceptionGroup as group:
+            error = _fate(name, first_error(group))
+        except Exception as exc:  # noqa: BLE001 - here a run records the fate of its nodes
+            error = _fate(name, exc)
         if error is None and not candidates:
             error = NoCandidatesError(f"nodes.{name}: gave no candidate.")
+        if ctx.truncated and isinstance(error, _FOR_WANT_OF_CALLS):
+            candidates, error = given, None if given else BudgetReachedError(error.message)
         return NodeOutcome(
             node=name,
             candidates=candidates,
@@ -104,7 +118,28 @@ class Execution:
             notes=tuple(ctx.notes),
         )
 
-    def _context(self, name: str, start_s: float) -> NodeContext:
+    async def _outcome(self, name: str) -> NodeOutcome:
+        await self._done[name].wait()
+        return self._outcomes[name]
+
+    def _stop(self, name: str, parents: Sequence[NodeOutcome], given: Candidates) -> _Stop | None:
+        """What keeps a node from running: a parent that failed, or that no candidate reached it.
+
+        A parent that the budget stopped only gives nothing: what the others gave is the best so far.
+        """
+        for parent in parents:
+            if parent.error is None or parent.error == BudgetReachedError.code:
+                continue
+            if self.configuration.nodes[parent.node].on_error == "fail":
+                return _Stop(parent.error, parent.message)
+        if given or not self.configuration.nodes[name].needs_input:
+            return None
+        for parent in parents:
+            if parent.error == BudgetReachedError.code:
+                return _Stop(parent.error, parent.message)
+        return _Stop(NoCandidatesError.code, f"nodes.{name}: no candidate reached it.")
+
+    def _context(self, name: str, start_s: float, given: Candidates) -> NodeContext:
         node = self.configuration.nodes[name]
         limits = [limit for limit in (
             None if self.configuration.budget.time_s is None else self.configuration.budget.time_s - start_s,
@@ -115,7 +150,7 @@ class Execution:
             task=self.task,
             configuration=self.configuration,
             samplers=self._samplers,
-            ordinal=self._ordinals.get(name, 0) if isinstance(node, ModelNode) else 0,
+            ordinal=self._ordinals.get(Asker(name, given=bool(given)), 0),
             replicate=self._replicate,
             ledgers=node_ledgers(self._ledger, node.budget),
             time_left_s=min(limits, default=float("inf")),
@@ -123,8 +158,8 @@ class Execution:
 
     def result(self) -> RunResult:
         """The run as a whole, once every node has finished."""
-        outcomes = tuple(self._done[name].result() for name in self.configuration.order)
-        last = self._done[self.configuration.output].result()
+        outcomes = tuple(self._outcomes[name] for name in self.configuration.order)
+        last = self._outcomes[self.configuration.output]
         return RunResult(
             task=self.task.id,
             configuration=self.configuration.id,
@@ -136,3 +171,37 @@ class Execution:
             message=last.message,
             nodes=outcomes,
         )
+
+
+def _united(parents: Sequence[NodeOutcome]) -> Candidates:
+    """All their candidates in order. One that came by several ways is one, with all that was said about it."""
+    united: dict[str, Candidate] = {}
+    for candidate in (candidate for parent in parents for candidate in parent.candidates):
+        known = united.get(candidate.id)
+        united[candidate.id] = candidate if known is None else _merged(known, candidate)
+    return tuple(united.values())
+
+
+def _merged(first: Candidate, second: Candidate) -> Candidate:
+    """One candidate with the annotations of both; where both were judged, the second judgement counts."""
+    new = tuple(critique for critique in second.critiques if critique not in first.critiques)
+    both = replace(first, critiques=first.critiques + new)
+    return both.annotated(score=second.score, accepted=second.accepted, votes=second.votes)
+
+
+def _enough(configuration: Configuration, samplers: Samplers, task: Task) -> bool:
+    """True when no budget can end before all nodes have had all they may want."""
+    budget = configuration.budget
+    if budget.calls is None and budget.tokens is None and budget.cost_usd is None:
+        return True
+    return worst_case(configuration, samplers, task).fits(budget)
+
+
+def _fate(name: str, exc: BaseException) -> ArchloomError:
+    """What a run records about a node that raised this; what no node can help is raised again."""
+    if isinstance(exc, NodeError | ToolError):
+        return exc
+    if isinstance(exc, ArchloomError):
+        raise exc
+    _log.error("nodes.%s failed", name, exc_info=exc)
+    return NodeError(f"nodes.{name}: {type(exc).__name__}: {exc}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -71,6 +72,7 @@ class Ledger:
         self.settled = ZERO
         self.reserved = ZERO
         self.overrun = False
+        self._landed = asyncio.Event()
 
     def room(self, needs: Iterable[Usage]) -> int:
         """How many of these calls fit together, in order."""
@@ -81,6 +83,20 @@ class Ledger:
                 break
             count += 1
         return count
+
+    async def admit(self, need: Usage) -> bool:
+        """Reserves this call as soon as there is room; ``False`` when there is none and nothing is under way.
+
+        Reservations are upper bounds, so calls that land leave room: a budget ends when it is used up, not when
+        the bounds of many calls at once would use it up.
+        """
+        while not self.room([need]):
+            if not self.reserved.calls:
+                return False
+            self._landed.clear()
+            await self._landed.wait()
+        self.reserve(need)
+        return True
 
     def reserve(self, need: Usage) -> None:
         """Sets aside the highest cost of calls that :meth:`room` let through."""
@@ -93,3 +109,4 @@ class Ledger:
         self.settled = self.settled + real
         if not self.settled.fits(self.budget):
             self.overrun = True
+        self._landed.set()

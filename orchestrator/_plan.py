@@ -9,7 +9,7 @@ from archloom.graphs import Configuration
 from archloom.nodes import ModelNode, Task
 from archloom.orchestrator._estimate import estimate
 from archloom.orchestrator._ledger import ZERO, Usage
-from archloom.orchestrator._streams import stream_ordinals
+from archloom.orchestrator._streams import Asker, stream_ordinals
 from archloom.orchestrator.models import Address, Samplers, SampleStore, request_key, stream_number
 
 
@@ -59,13 +59,14 @@ def plan(
 
 
 def _first_addresses(
-    configuration: Configuration, samplers: Samplers, ordinals: Mapping[str, int], name: str, task: Task
+    configuration: Configuration, samplers: Samplers, ordinals: Mapping[Asker, int], name: str, task: Task
 ) -> set[Address]:
     """Addresses of the samples that a node without predecessors will ask for."""
     node = configuration.nodes[name]
     if not isinstance(node, ModelNode) or node.after:
         return set()
-    identity, stream = samplers[node.model].client.identity, stream_number(ordinals[name], 0)
+    identity = samplers[node.model].client.identity
+    stream = stream_number(ordinals[Asker(name, given=False)], 0)
     return {
         Address(request_key(identity, request.messages, node.sampling), stream, request.start + i)
         for request in node.requests(task, ())

@@ -69,6 +69,7 @@ async def evaluate_all(
 
     Raises:
         RunLogError: the folder holds another run.
+        NoEvidenceError: every cell failed, or the budget ended before the first was done.
     """
     started = monotonic()
     log = RunLog.open(folder, "eval", {"tasks": tasks.digest[:16], "workflows": ",".join(c.id for c in configurations)})

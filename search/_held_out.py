@@ -136,39 +136,38 @@ async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Se
     tokens = _tokens(held, configuration.id)
     if generator is None or one is None or not tokens:
         return
-    if configuration.id in {one.id, _vote_over(configuration, generator.samples).id}:
+    if configuration.id in {one.id, _made(self_consistency(configuration, generator.samples)).id}:
         return
     held.cells |= await study.report_on([one], task_ids)
     samples = matched_samples(tokens, held.cells[one.id]) if held.cells[one.id] else 1
-    rival = _vote_over(configuration, samples)
+    rival = _made(self_consistency(configuration, samples))
     held.cells |= await study.report_on([rival], task_ids)
     if _tokens(held, rival.id):  # the first draws of a pool may be shorter or longer than its mean
-        rival = _vote_over(configuration, max(1, round(samples * tokens / _tokens(held, rival.id))))
+        rival = _made(self_consistency(configuration, max(1, round(samples * tokens / _tokens(held, rival.id)))))
         held.cells |= await study.report_on([rival], task_ids)
     held.add(Contender(rival, f"{rival.name} T{_temperature(rival):g}", "baseline"))
     held.contenders[configuration.id] = replace(contender, matched=rival.id)
 
 
-def _vote_over(configuration: Configuration, samples: int) -> Configuration:
-    """Self-consistency of a configuration that has a first generator."""
-    rival = self_consistency(configuration, samples)
-    assert rival is not None, "a workflow with a first generator has this baseline"
-    return rival
-
-
 async def _best_of(study: Study, held: HeldOut, task_ids: Sequence[str]) -> None:
-    """Adds best-of-n at the winner's tokens; its own cost is measured at n = 1 first."""
+    """Adds best-of-n at the winner's tokens: at least two, and as many more as the cost of two leaves room for."""
     winner = held.winner.configuration
-    unit = best_of_n(winner, 1)
-    assert unit is not None, "a workflow with a single call has a generator"
-    cost = await study.report_on([unit], task_ids)
-    if not cost[unit.id]:
+    if first_generator(winner) is None:
         return
-    samples = matched_samples(_tokens(held, winner.id), cost[unit.id])
-    rival = best_of_n(winner, samples)
-    assert rival is not None, "a workflow with a single call has a generator"
+    rival = _made(best_of_n(winner, 2))
     held.cells |= await study.report_on([rival], task_ids)
+    if not (tokens := _tokens(held, rival.id)):
+        return
+    if (samples := round(2 * _tokens(held, winner.id) / tokens)) > 2:
+        rival = _made(best_of_n(winner, samples))
+        held.cells |= await study.report_on([rival], task_ids)
     held.add(Contender(rival, rival.name, "baseline"))
+
+
+def _made(baseline: Configuration | None) -> Configuration:
+    """A baseline of a configuration that is known to have a first generator."""
+    assert baseline is not None, "a workflow with a first generator has all baselines"
+    return baseline
 
 
 def _rivals(study: Study, space: DocumentSpace, chosen: set[Point]) -> list[Point]:

@@ -7,7 +7,6 @@ a seed, so a report says the same thing twice. SciPy is imported where it is use
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -43,7 +42,8 @@ def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
     share = successes / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    # Exactly 0 and 1 at the ends, where rounding would leave the estimate outside.
+    return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
 
 
 def mean_interval(scores: ArrayLike, *, level: float = 0.95) -> Interval:
@@ -132,8 +132,8 @@ def noise_floor(scores: ArrayLike, *, draws: int = 4_000, seed: int = 0) -> floa
     configs, tasks = left.shape
     if configs < 2 or tasks < 2:
         return 0.0
-    # Taking the means out shrank the deviations by the usual degrees of freedom.
-    left = left * math.sqrt(configs * tasks / ((configs - 1) * (tasks - 1)))
+    # Taking a configuration's mean out shrank its deviations by the usual degree of freedom.
+    left = left * math.sqrt(tasks / (tasks - 1))
     signs = np.random.default_rng(seed).choice((-1.0, 1.0), size=(draws, tasks))
     means = signs @ np.nan_to_num(left).T / (~np.isnan(left)).sum(axis=1)
     return float((means.max(axis=1) - means.mean(axis=1)).mean())

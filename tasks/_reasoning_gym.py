@@ -19,7 +19,7 @@ from archloom.tasks._scorers import Numeric, Target
 from archloom.tasks._spec import format_spec, parse_spec
 from archloom.tasks._task_set import Example, TaskSet
 from archloom.tasks.errors import TaskError, UnknownTaskSetError
-from archloom.tools import AnswerFormat, canonical_answer, stated_answer, suggest
+from archloom.tools import AnswerFormat, canonical_answer, final_part, stated_answer, suggest
 
 _DEFAULTS = {"size": "100", "seed": "0"}
 _GROWTH = (1, 4, 20)
@@ -50,7 +50,7 @@ class _Dataset(Protocol):
 
 @dataclass(frozen=True)
 class _OwnScorer:
-    """1 when the dataset gives full marks to the answer as it is written, or to the whole text.
+    """1 when the dataset gives full marks to the answer as it is written, in one line or in many.
 
     Its partial credit is left out: it rewards texts that merely contain the answer.
     """
@@ -66,7 +66,7 @@ class _OwnScorer:
         stated = stated_answer(candidate_text, "number" if self.format == "number" else "text")
         if candidate_answer is None or stated is None:
             return 0.0
-        written = {stated, stated.strip(" .*`$"), candidate_text.strip()}
+        written = {stated, stated.strip(" .*`$"), final_part(candidate_text)}
         return float(any(self._full_marks(answer, entry) for answer in written))
 
     def _full_marks(self, answer: str, entry: Mapping[str, object]) -> bool:

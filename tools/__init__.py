@@ -3,7 +3,14 @@
 Final answers in a canonical form, exact arithmetic, programs in model output, and the sandbox they run in.
 """
 
-from archloom.tools._answers import AnswerFormat, canonical_answer, extract_answer, last_number, stated_answer
+from archloom.tools._answers import (
+    AnswerFormat,
+    canonical_answer,
+    extract_answer,
+    final_part,
+    last_number,
+    stated_answer,
+)
 from archloom.tools._bwrap import BwrapSandbox
 from archloom.tools._calculator import evaluate, find_expression
 from archloom.tools._confinement import Limits
@@ -26,6 +33,7 @@ __all__ = [
     "canonical_answer",
     "evaluate",
     "extract_answer",
+    "final_part",
     "find_expression",
     "find_program",
     "last_number",

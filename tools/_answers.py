@@ -13,7 +13,7 @@ from string import ascii_letters, digits
 from typing import Literal, TypeAlias
 
 from archloom.tools._choices import find_choice, parse_choice
-from archloom.tools._notation import Found, format_number, numbers, parse_number, plain
+from archloom.tools._notation import Found, format_number, number_at, numbers, parse_number, plain
 from archloom.tools._programs import without_programs
 
 AnswerFormat: TypeAlias = Literal["text", "number", "choice"]
@@ -23,13 +23,15 @@ _MARKER = re.compile(
     r"####|\banswer\b(?:[^.:\n]{0,60}?(?<!what )\b(?:is|equals)\b|[*_ \t]*[:=])[*_ \t]*:?|\bfinal\s+answer\b",
     re.IGNORECASE,
 )
+_FENCE_LINE = re.compile(r"^[ \t]*```[\w+-]*[ \t]*(?:\n|\Z)", re.MULTILINE)
 _BOXED = re.compile(r"\\boxed\s*\{")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)")
 _CHAIN = re.compile(r"[\d\s.,()+*/x^$%-]*[=≈][\s$*_({\[]*")
 _EQUALS = re.compile(r"(?<![<>!=])[=≈](?![=>])[\s$*_({\[]*(?P<minus>-\s+(?=\d))?")
 _OPERAND = re.compile(r"\s*(?:[*/+^-]|x\b)\s*[(\d]")
 _LIST_ITEM = re.compile(r"^[ \t]*\d+[.)](?=[ \t]+\S)", re.MULTILINE)
-_LONGEST_BOX = 1000
+_MOST, _LONGEST = 32, 1000
+"""Final statements that are read, the last ones, and characters of each: a model that repeats itself writes many."""
 _CALCULATION = digits + " \t.,()+-*/x×÷=^$−"
 """What a cut may leave of a number or of the calculation that leads to it."""
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "—": "-", "–": "-", "−": "-"})
@@ -91,6 +93,13 @@ def stated_answer(text: str, format: Literal["text", "number"], *, complete: boo
     return lines[-1] if lines and complete else None
 
 
+def final_part(text: str) -> str:
+    """All that follows the last final marker, or the whole text: for answers of many lines, such as grids."""
+    text = _said(text, "text")
+    ends = [marker.end() for marker in _MARKER.finditer(text)]
+    return text[ends[-1] if ends else 0 :].strip(" \n*")
+
+
 def last_number(text: str) -> str | None:
     """The last number of a text such as a program's output, in canonical form."""
     found = list(numbers(plain(text)))
@@ -102,27 +111,29 @@ def _said(text: str, format: AnswerFormat) -> str:
     text = text.rpartition("</think>")[2]
     if "<think>" in text:
         return ""
-    return text if format == "text" else without_programs(text)
+    return _FENCE_LINE.sub("", text) if format == "text" else without_programs(text)
 
 
 def _finals(text: str) -> list[str]:
-    """What follows each final marker: the rest of its line, or the next line that is not empty."""
-    found = [(match.end(), _line(text, match.end())) for match in _MARKER.finditer(text)]
-    found += [(match.end(), _braced(text, match.end())) for match in _BOXED.finditer(text)]
-    return [content for _, content in sorted(found) if content]
+    """What follows each final marker: a box, the rest of its line, or the next line that is not empty."""
+    places = [(marker.end(), _line) for marker in _MARKER.finditer(text)]
+    places += [(box.end(), _braced) for box in _BOXED.finditer(text)]
+    places.sort(key=lambda place: place[0])
+    found = [read(text[start : start + _LONGEST]) for start, read in places[-_MOST:]]
+    return [content for content in found if content]
 
 
-def _line(text: str, start: int) -> str:
-    lines = (line.strip() for line in text[start:].split("\n"))
+def _line(text: str) -> str:
+    lines = (line.strip() for line in text.split("\n"))
     return next((line for line in lines if line.strip(" *_:$")), "")
 
 
-def _braced(text: str, start: int) -> str:
+def _braced(text: str) -> str:
     depth = 1
-    for end in range(start, min(len(text), start + _LONGEST_BOX)):
-        depth += {"{": 1, "}": -1}.get(text[end], 0)
+    for end, char in enumerate(text):
+        depth += {"{": 1, "}": -1}.get(char, 0)
         if depth == 0:
-            return text[start:end].strip()
+            return text[:end].strip()
     return ""
 
 
@@ -149,18 +160,20 @@ def _stated_number(content: str) -> Found | None:
     words = re.findall(r"[A-Za-z]+", sentence[: found[0].start])
     if "not" in words:
         return None
-    number = found[-1] if len(words) > 3 else found[0]
-    while chain := _CHAIN.match(sentence, number.end):
-        following = next(numbers(sentence, chain.end()), None)
-        if following is None or following.start != chain.end():
+    number = step = found[-1] if len(words) > 3 else found[0]
+    while chain := _CHAIN.match(sentence, step.end):
+        following = number_at(sentence, chain.end())
+        if following is None:
             break
-        number = following
+        step = following
+        if not _OPERAND.match(sentence, step.end):
+            number = step
     return number
 
 
 def _result(text: str, equals: re.Match[str]) -> Found | None:
     """The number right after an equals sign, unless a further calculation starts there."""
-    number = next(numbers(text, equals.end()), None)
-    if number is None or number.start != equals.end() or _OPERAND.match(text, number.end):
+    number = number_at(text, equals.end())
+    if number is None or _OPERAND.match(text, number.end):
         return None
     return replace(number, value=-number.value, text=f"-{number.text}") if equals["minus"] else number

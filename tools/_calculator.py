@@ -34,6 +34,7 @@ _NOT_EXACT = re.compile(
 )
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 
+_LONGEST_QUESTION = 2000
 _LONGEST = 500
 _MOST_BITS = 4096
 _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
@@ -53,7 +54,7 @@ def find_expression(text: str) -> str | None:
     a trailing "=") or be nothing else, hold no other number, and not ask for a rounded or derived value.
     """
     text = plain(text).strip()
-    if _NOT_EXACT.search(text) or _DATE.search(text):
+    if len(text) > _LONGEST_QUESTION or _NOT_EXACT.search(text) or _DATE.search(text):
         return None
     for pattern, replacement in _WORDS:
         text = pattern.sub(replacement, text)

@@ -69,6 +69,13 @@ def numbers(text: str, start: int = 0) -> Iterator[Found]:
             yield Found(value, match[0], match.start(), match.end())
 
 
+def number_at(text: str, start: int) -> Found | None:
+    """The number that begins exactly there in a plain text."""
+    match = _NUMBER.match(text, start)
+    value = None if match is None else _value(match)
+    return None if match is None or value is None else Found(value, match[0], match.start(), match.end())
+
+
 def parse_number(text: str) -> Fraction | None:
     """The exact value of a text that is nothing but a number, with a currency or percent sign or without."""
     text = plain(text).strip().strip("$*`").strip().rstrip(".%").rstrip()

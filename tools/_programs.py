@@ -6,7 +6,10 @@ import ast
 import re
 import warnings
 
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<tag>[\w+-]*)[^\n]*\n(?P<body>.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^[ \t]*```[ \t]*(?P<tag>[\w+-]*)[^\n]*\n(?P<body>.*?)(?P<end>^[ \t]*```[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 _PYTHON = frozenset({"python", "python3", "py"})
 _PROSE = frozenset({"", "text", "txt", "plaintext", "math", "latex", "markdown", "md"})
 
@@ -17,7 +20,7 @@ def find_program(text: str) -> str | None:
     The last closed block marked as Python counts. A text without one, and an unmarked block, is a program
     only when it parses as Python and imports, defines or prints something; prose and a lone number never do.
     """
-    blocks = list(_FENCE.finditer(text))
+    blocks = [block for block in _FENCE.finditer(text) if block["end"]]
     marked = [block["body"] for block in blocks if block["tag"].lower() in _PYTHON]
     if marked:
         return marked[-1]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -20,6 +21,7 @@ from archloom.tools.errors import ArchloomError
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 60.0
+_TICK_S = 1e-6
 
 
 class Drawn(NamedTuple):
@@ -29,12 +31,30 @@ class Drawn(NamedTuple):
     fresh: bool
 
 
-@dataclass
+@dataclass(eq=False)
 class _Flight:
-    """A request under way that several may wait for."""
+    """A request under way that several may wait for.
 
-    task: asyncio.Task[Drawn | FailedSample | ArchloomError]
+    Attributes:
+        sent: When it left, in seconds of the event loop's clock; waiting for a slot is not the model's time.
+        waiting: How many wait for it.
+        given_up_s: The longest that somebody waited in vain.
+    """
+
+    sent: asyncio.Future[float]
+    task: asyncio.Task[Drawn | FailedSample | ArchloomError] = field(init=False)
     waiting: int = 0
+    given_up_s: float = 0.0
+
+    async def wait(self, within_s: float) -> bool:
+        """True when it has landed, false when it has been under way for longer than this."""
+        await asyncio.wait({self.sent, self.task}, return_when=asyncio.FIRST_COMPLETED)
+        if self.sent.done() and within_s < math.inf:
+            left_s = self.sent.result() + within_s - asyncio.get_running_loop().time()
+            await asyncio.wait({self.task}, timeout=max(left_s, 0.0))
+        else:
+            await asyncio.wait({self.task})
+        return self.task.done()
 
 
 class Sampler:
@@ -57,6 +77,7 @@ class Sampler:
         self._store, self._charged, self._sleep = store, charged, sleep
         self._limit = asyncio.Semaphore(spec.max_concurrency)
         self._flights: dict[Address, _Flight] = {}
+        self._tasks: set[asyncio.Task[Drawn | FailedSample | ArchloomError]] = set()
         self._starting = asyncio.Lock()
         self._started = False
 
@@ -71,10 +92,9 @@ class Sampler:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        flights = [flight.task for flight in self._flights.values()]
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._started:
             await self.client.__aexit__(kind, exc, trace)
 
@@ -86,8 +106,22 @@ class Sampler:
         """What this sample costs when it is drawn."""
         return Usage.of_call(self.price, sample.tokens_in, sample.tokens_out)
 
-    async def draw(self, address: Address, messages: Messages, sampling: Sampling) -> Drawn | FailedSample:
+    async def draw(
+        self, address: Address, messages: Messages, sampling: Sampling, *, within_s: float = math.inf
+    ) -> Drawn | FailedSample | None:
         """The sample at this address: from the store, from a request already under way, or from the model.
+
+        Recorded time decides whether it is late, so the answer is the same when it comes from the store. A
+        request that took too long goes on without the caller: what is paid for is kept.
+
+        Args:
+            address: Where it belongs.
+            messages: The conversation.
+            sampling: The parameters.
+            within_s: The longest that the model may take for it.
+
+        Returns:
+            The sample, what went wrong, or ``None`` when it is late.
 
         Raises:
             SearchBudgetError: the charged budget has no room for the call.
@@ -95,74 +129,107 @@ class Sampler:
             StoreError: the sample cannot be kept.
         """
         if (stored := self._store.get(address)) is not None:
-            return Drawn(stored, fresh=False)
+            return _in_time(Drawn(stored, fresh=False), within_s)
         flight = self._flights.get(address)
+        fresh = flight is None
         if flight is None:
-            # Not in a TaskGroup: a flight belongs to all who wait for it and may outlive the one that started it.
-            flight = _Flight(asyncio.create_task(self._fly(address, messages, sampling)))
-            self._flights[address] = flight
-        first = flight.waiting == 0
-        flight.waiting += 1
-        try:
-            result = await asyncio.shield(flight.task)
-        finally:
-            flight.waiting -= 1
-            if flight.waiting == 0 and not flight.task.done():
-                flight.task.cancel()
-                self._flights.pop(address, None)
+            flight = self._take_off(address, messages, sampling)
+        result = await self._wait(flight, within_s)
         if isinstance(result, ArchloomError):
             raise result
-        return result if first or isinstance(result, FailedSample) else result._replace(fresh=False)
+        if isinstance(result, Drawn):
+            return _in_time(result._replace(fresh=fresh), within_s)
+        return result
+
+    def _take_off(self, address: Address, messages: Messages, sampling: Sampling) -> _Flight:
+        flight = _Flight(asyncio.get_running_loop().create_future())
+        # Not in a TaskGroup: a flight belongs to all who wait for it and may outlive the one that started it.
+        flight.task = asyncio.create_task(self._fly(flight, address, messages, sampling))
+        self._flights[address] = flight
+        self._tasks.add(flight.task)
+
+        def landed(task: asyncio.Task[Drawn | FailedSample | ArchloomError]) -> None:
+            self._tasks.discard(task)
+            self._forget(address, flight)
+
+        flight.task.add_done_callback(landed)
+        return flight
+
+    def _forget(self, address: Address, flight: _Flight) -> None:
+        if self._flights.get(address) is flight:
+            del self._flights[address]
+
+    async def _wait(self, flight: _Flight, within_s: float) -> Drawn | FailedSample | ArchloomError | None:
+        flight.waiting += 1
+        try:
+            landed = await flight.wait(within_s)
+        except asyncio.CancelledError:
+            if flight.waiting == 1:
+                flight.task.cancel()
+            raise
+        finally:
+            flight.waiting -= 1
+        if landed:
+            return flight.task.result()
+        flight.given_up_s = max(flight.given_up_s, within_s)
+        return None
 
     async def _fly(
-        self, address: Address, messages: Messages, sampling: Sampling
+        self, flight: _Flight, address: Address, messages: Messages, sampling: Sampling
     ) -> Drawn | FailedSample | ArchloomError:
         """One flight. Errors are returned, because everybody who shares the flight raises its own."""
-        need = self.need(messages, sampling)
         try:
             async with self._limit:
-                if not self._charged.room([need]):
-                    return SearchBudgetError("the search budget has no room for another call.")
-                completion = await self._charge(need, address, messages, sampling)
+                await self._start()
+                completion = await self._call(flight, address, messages, sampling)
+            # To those who gave up it was late, and so it must be in every replay.
+            late_s = flight.given_up_s + _TICK_S if flight.given_up_s else 0.0
             sample = Sample(
                 completion.text, completion.finish, completion.tokens_in, completion.tokens_out,
-                round(completion.latency_s, 6), address.index, completion.logprob,
-            )
+                round(max(completion.latency_s, late_s), 6), address.index, completion.logprob,
+            )  # fmt: skip
             return Drawn(await self._store.put(address, self.client.identity, sample), fresh=True)
         except ModelCallError as exc:
             return FailedSample(exc.failure, exc.message, address.index)
         except ArchloomError as exc:
             return exc
-        finally:
-            self._flights.pop(address, None)
 
-    async def _charge(self, need: Usage, address: Address, messages: Messages, sampling: Sampling) -> Completion:
-        """The call between its two bookings. One that is cancelled half-way is charged in full: nobody can
-        tell what the server had already done. One that failed counts as a call without tokens."""
-        self._charged.reserve(need)
+    async def _call(
+        self, flight: _Flight, address: Address, messages: Messages, sampling: Sampling
+    ) -> Completion:
+        """Tries until it works or makes no sense any more. Each try is a call, and is charged as one."""
+        by_index = getattr(self.client, "seeds_by_index", False)
+        seed = address.index if by_index else address.seed
+        need = self.need(messages, sampling)
+        for attempt in range(self.spec.retries + 1):
+            if not await self._charged.admit(need):
+                raise SearchBudgetError("the search budget has no room for another call.")
+            if not attempt:
+                flight.sent.set_result(asyncio.get_running_loop().time())
+            try:
+                return await self._charge(need, self.client.complete(messages, sampling, seed=seed))
+            except ModelCallError as exc:
+                if exc.failure not in RETRYABLE or attempt == self.spec.retries:
+                    raise
+                await self._sleep(wait_s(attempt, exc.retry_after_s))
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    async def _charge(self, need: Usage, call: Awaitable[Completion]) -> Completion:
+        """A call that was reserved, and its settlement. One that was cancelled or timed out is charged in full:
+        nobody can tell what the server had already done. One that it refused counts without tokens."""
         real = need
         try:
-            completion = await self._call(address, messages, sampling)
+            completion = await call
             real = Usage.of_call(self.price, completion.tokens_in, completion.tokens_out)
+        except ModelCallError as exc:
+            real = need if exc.failure == "timeout" else Usage(calls=1)
+            raise
         except ArchloomError:
             real = Usage(calls=1)
             raise
         finally:
             self._charged.settle(need, real)
         return completion
-
-    async def _call(self, address: Address, messages: Messages, sampling: Sampling) -> Completion:
-        await self._start()
-        by_index = getattr(self.client, "seeds_by_index", False)
-        seed = address.index if by_index else address.seed
-        for attempt in range(self.spec.retries + 1):
-            try:
-                return await self.client.complete(messages, sampling, seed=seed)
-            except ModelCallError as exc:
-                if exc.failure not in RETRYABLE or attempt == self.spec.retries:
-                    raise
-                await self._sleep(wait_s(attempt, exc.retry_after_s))
-        raise AssertionError("unreachable: the loop returns or raises")
 
     async def _start(self) -> None:
         async with self._starting:
@@ -176,6 +243,10 @@ def wait_s(attempt: int, retry_after_s: float | None) -> float:
     if retry_after_s is not None:
         return min(retry_after_s, _LONGEST_WAIT_S)
     return random.uniform(0, min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**attempt))
+
+
+def _in_time(drawn: Drawn, within_s: float) -> Drawn | None:
+    return drawn if drawn.sample.latency_s <= within_s else None
 
 
 Samplers = Mapping[str, Sampler]

@@ -51,8 +51,8 @@ class TPE(FullEvaluations):
                 return self.space.normal(point)
         return self._unseen(rng)
 
-    def _proposals(self, seed: int) -> list[Point]:
-        """What the estimator wants next, the best first; each proposal makes the next one look elsewhere."""
+    def _proposals(self, seed: int) -> Iterator[Point]:
+        """What the estimator wants next; each proposal that is not taken makes the next one look elsewhere."""
         import optuna
 
         measures = ("score", *front_costs(self.objective))
@@ -63,8 +63,9 @@ class TPE(FullEvaluations):
             )
         distributions = {axis.name: _distribution(axis) for axis in self.space.axes}
         study.add_trials(self._trials(distributions))
-        trials = (study.ask(distributions) for _ in range(_REASKS))
-        return [tuple(int(trial.params[axis.name]) for axis in self.space.axes) for trial in trials]
+        for _ in range(_REASKS):
+            params = study.ask(distributions).params
+            yield tuple(int(params[axis.name]) for axis in self.space.axes)
 
     def _trials(self, distributions: dict[str, BaseDistribution]) -> list[FrozenTrial]:
         """The evaluations so far, in Optuna's words."""

@@ -113,6 +113,7 @@ def test_answers_of_many_lines_are_scored_whole() -> None:
     gold = str(tasks.examples[0].target.data["entry"]["answer"])  # type: ignore[index]
     assert "\n" in gold
     assert score(tasks, 0, gold) == 1.0
+    assert score(tasks, 0, f"I turn it.\n\nThe answer is:\n```\n{gold}\n```") == 1.0
     assert score(tasks, 0, gold.split("\n")[-1]) == 0.0
 
 

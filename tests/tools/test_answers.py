@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archloom.tools import AnswerFormat, canonical_answer, extract_answer, last_number, stated_answer
+from archloom.tools import (
+    AnswerFormat,
+    canonical_answer,
+    extract_answer,
+    final_part,
+    last_number,
+    stated_answer,
+)
 
 
 class Case(NamedTuple):
@@ -69,6 +77,8 @@ def cases(*table: Case) -> pytest.MarkDecorator:
     Case("last marker wins", "The answer is 45. Wait, the answer is 46.", "46"),
     Case("marker before equation", "Answer: 45 (because 40 + 6 = 46)", "45"),
     Case("calculation after marker", "Answer: 5 x 9 = 45.", "45"),
+    Case("calculation after the answer", "The answer is 45 = 5 x 9", "45"),
+    Case("calculation on both sides", "The answer is 40 + 5 = 5 x 9 = 45", "45"),
     Case("bold marker", "**Answer:** 45", "45"),
     Case("marker on its own line", "Final Answer:\n\n$45$", "45"),
     Case("long sentence", "The final answer is therefore the sum of 5 and 9, which is 14.", "14"),
@@ -83,6 +93,7 @@ def cases(*table: Case) -> pytest.MarkDecorator:
     # code and reasoning
     Case("program", "```python\nprint(5 * 9)\n```", None),
     Case("program beside an answer", "It is 45.\n```python\nprint(5 * 8)\n```", "45"),
+    Case("program that was not closed", "It is 45.\n```python\nprint(5 * 8)\n", "45"),
     Case("bare program", "print(5 * 9)", None),
     Case("plain block", "```\n45\n```", "45"),
     Case("reasoning is over", "<think>5</think>6", "6"),
@@ -158,6 +169,7 @@ def test_cut_text_has_only_the_choice_it_marks_as_final(text: str, answer: str |
     Case("bold", "Answer: **Paris**", "paris"),
     Case("last line", "It is in France.\n\nParis!\n", "paris"),
     Case("spaces", "Answer:\nNew   York", "new york"),
+    Case("block", "Answer:\n```text\nParis\n```", "paris"),
     Case("curly quotes", "“It’s Paris”", "it's paris"),
     Case("nothing but punctuation", "([])", "([])"),
     Case("empty", " \n", None),
@@ -217,12 +229,34 @@ def test_a_cut_never_changes_an_answer_only_hides_it(text: str) -> None:
     assert cut is None or cut == extract_answer(text + " and so on", "number", complete=False)
 
 
+@pytest.mark.parametrize(
+    "unit", ["the answer is ", "\\boxed{", "= ", "1,", "(", "```\n", "what is the ", "1 + 1 = ", "- 1/"]
+)
+def test_a_model_that_repeats_itself_is_read_in_reasonable_time(unit: str) -> None:
+    text = unit * (40_000 // len(unit))
+    started = time.process_time()
+    for format in get_args(AnswerFormat):
+        extract_answer(text, format)
+        extract_answer(text, format, complete=False)
+    assert time.process_time() - started < 5
+
+
 def test_as_written_keeps_the_spelling() -> None:
     text = "Simplified: 488/1214 = 2/6"
     assert stated_answer(text, "number") == "2/6"
     assert extract_answer(text, "number") == "1/3"
     assert stated_answer("The answer is New York", "text") == "New York"
     assert stated_answer("no number", "number") is None
+
+
+@cases(
+    Case("marked", "Answer: no.\nAnswer:\n1 2\n3 4\n", "1 2\n3 4"),
+    Case("marked and fenced", "The answer is:\n\n```text\n1 2\n3 4\n```", "1 2\n3 4"),
+    Case("not marked", "1 2\n3 4", "1 2\n3 4"),
+    Case("reasoning", "<think>Answer: 1</think>2", "2"),
+)
+def test_final_part_has_all_lines(text: str, answer: str | None) -> None:
+    assert final_part(text) == answer
 
 
 def test_last_number_of_a_programs_output() -> None:

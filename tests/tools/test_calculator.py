@@ -57,6 +57,7 @@ def test_question_states_an_expression(question: str, expression: str) -> None:
         pytest.param("What is the remainder of 17 / 5?", id="remainder"),
         pytest.param("Simulated task demo/0/17: find its number.", id="marker"),
         pytest.param("What is 17?", id="no operator"),
+        pytest.param("What is 3 + 4? " * 200, id="too long to be only a calculation"),
         pytest.param("", id="empty"),
     ],
 )

@@ -10,6 +10,8 @@ from archloom.tools.errors import ArchloomError
 
 __all__ = ["app", "main"]
 
+_INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and leaves with its exit code.
@@ -21,9 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ArchloomError as exc:
         print(f"archloom: {exc}", file=sys.stderr)
         sys.exit(exc.exit_code)
-    except KeyboardInterrupt:
-        print("archloom: interrupted; what is finished is kept, and the same command goes on.", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except OSError as exc:
+        if exc.filename is None:
+            raise
+        print(f"archloom: {exc.filename}: {exc.strerror}.", file=sys.stderr)
         sys.exit(1)
+    except SystemExit as exc:
+        if exc.code == _INTERRUPTED:  # typer makes this of Ctrl-C, and says nothing
+            print("archloom: interrupted; what is finished is kept, and the same command goes on.", file=sys.stderr)
+        raise

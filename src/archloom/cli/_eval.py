@@ -10,7 +10,8 @@ import typer
 
 from archloom.cli._app import app
 from archloom.cli._live import Live
-from archloom.cli._options import STORE, Json, Set, Store, Tasks, print_json
+from archloom.cli._options import STORE, Json, MaxTokens, MaxUsd, Set, Store, Tasks, print_json
+from archloom.cli._ready import check_models
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def eval_(
         Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME.")
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Add a single call and self-consistency at the same tokens.")] = True,
-    max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Hard limit on tokens paid.")] = None,
-    max_usd: Annotated[float | None, typer.Option("--max-usd", help="Hard limit on dollars paid.")] = None,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
     fail_below: Annotated[
         float | None,
         typer.Option("--fail-below", min=0, max=1, help="Exit with 4 when the first workflow scores less."),
@@ -54,6 +55,7 @@ def eval_(
         raise UsageError("there is no task set.", hint="Name one with --tasks.")
     task_set = load_tasks(spec, base=Path() if tasks else documents[0].folder)
     task_set = task_set.take(limit) if limit else task_set
+    check_models(documents)
     folder = out or Path("runs") / f"eval-{documents[0].name}"
     budget = Budget(tokens=max_tokens, cost_usd=max_usd)
     with Live(f"{len(configurations)} workflow(s) on {len(task_set)} tasks of {task_set.name}") as live:
@@ -114,7 +116,7 @@ def _show(result: Comparison) -> None:
     first = result.rows[0].name
     for gap in result.gaps:
         page_text(
-            f"{first} − {gap.name}: {100 * gap.estimate:+.1f} points \\[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] "
+            f"{first} − {gap.name}: {100 * gap.estimate:+.1f} points [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}] "
             f"on {gap.tasks} common tasks, at {gap.tokens_ratio:.2g}× its tokens"
         )
     paid = result.charged

@@ -46,7 +46,7 @@ class Live:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self._console.print(line, markup=False)
+        self._console.print(line)
 
     def search(self, state: State) -> None:
         """How far a search is."""

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 STORE = Path(".archloom/samples.sqlite")
 
+
+def _positive(value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise typer.BadParameter(f"{value:g} is not above 0.")
+    return value
+
+
 WorkflowFile = Annotated[Path, typer.Argument(metavar="WORKFLOW", help="Workflow file (YAML).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Store = Annotated[
@@ -26,6 +33,12 @@ Tasks = Annotated[
     typer.Option(
         "--tasks", metavar="SET", help="Task set: a .jsonl or .yaml file, reasoning_gym:NAME?..., gsm8k:FILE."
     ),
+]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Hard limit on tokens paid.")]
+MaxUsd = Annotated[float | None, typer.Option("--max-usd", callback=_positive, help="Hard limit on dollars paid.")]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option("--max-seconds", callback=_positive, help="Time limit; the search gets three quarters of it."),
 ]
 Set = Annotated[
     list[str] | None,
@@ -42,12 +55,12 @@ def talk() -> Console:
     """The console for what is said to people, on standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False)
 
 
 def page() -> Console:
     """The console for results, on standard output; wide enough not to cut tables in files and pipes."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 120))
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=max(console.width, 120))

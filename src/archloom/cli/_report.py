@@ -30,6 +30,6 @@ def report(
     if json:
         print_json(data.model_dump(mode="json"))
         return
-    page_text(f"[bold]{data.title}[/]  {data.subtitle}")
+    page_text(f"{data.title}: {data.subtitle}", style="bold")
     comparison([row for row in data.rows if row.score is not None])
     page_text(f"\n{data.verdict}\nreport: {run / 'report.html'}")

@@ -11,6 +11,7 @@ import typer
 
 from archloom.cli._app import app
 from archloom.cli._options import STORE, Json, Set, Store, WorkflowFile, print_json, talk
+from archloom.cli._ready import check_models
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ async def _run(workflow: Path, question: str, overrides: list[str], store: Path,
     from archloom.orchestrator import ModelPool, RunResult, Workflow, configuration_of
     from archloom.orchestrator.models import SQLiteStore
 
-    configuration = configuration_of(Document.load(workflow, overrides=overrides))
+    document = Document.load(workflow, overrides=overrides)
+    configuration = configuration_of(document)
+    check_models([document])
     samples = SQLiteStore(store)
     try:
         async with ModelPool(samples) as pool:
@@ -77,7 +80,7 @@ async def _run(workflow: Path, question: str, overrides: list[str], store: Path,
 
 def _trace(outcome: NodeOutcome) -> None:
     console = talk()
-    console.print(f"[bold]{outcome.node}[/]  {outcome.usage.calls} calls, {outcome.usage.tokens} tokens")
+    console.print(f"{outcome.node}: {outcome.usage.calls} calls, {outcome.usage.tokens} tokens", style="bold")
     for candidate in outcome.candidates:
         marks = [
             f"answer {candidate.answer}" if candidate.answer is not None else "no answer",
@@ -85,16 +88,17 @@ def _trace(outcome: NodeOutcome) -> None:
             *(["accepted" if candidate.accepted else "rejected"] if candidate.accepted is not None else []),
             *([f"{candidate.votes} votes"] if candidate.votes is not None else []),
         ]
-        console.print(f"  {candidate.id} ({', '.join(marks)}): ", end="", markup=False)
-        console.print(" ".join(candidate.text.split())[:100], markup=False)
+        console.print(f"  {candidate.id} ({', '.join(marks)}): ", end="")
+        console.print(" ".join(candidate.text.split())[:100])
     for note in outcome.notes:
-        console.print(f"  note: {note.what} {dict(note.fields)}"[:200], markup=False, style="yellow")
+        console.print(f"  note: {note.what} {dict(note.fields)}"[:200], style="yellow")
 
 
 def _say(result: RunResult) -> None:
     usage = result.usage
     cost = f", ${usage.cost_usd:.6f}" if usage.cost_usd else ""
-    end = "; the budget ended early, this is the best so far" if result.truncated else ""
+    best = ", this is the best so far" if result.error is None else ""
+    end = f"; the budget ended early{best}" if result.truncated else ""
     typer.echo(f"[{usage.calls} calls, {usage.tokens} tokens{cost}, {result.latency_s:.2f} s{end}]", err=True)
     if result.error is not None:
         typer.echo(f"archloom: failed: {result.message}  [archloom-{result.error}]", err=True)

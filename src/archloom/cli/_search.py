@@ -10,7 +10,19 @@ import typer
 
 from archloom.cli._app import app
 from archloom.cli._live import Live
-from archloom.cli._options import STORE, Json, Set, Store, Tasks, WorkflowFile, print_json
+from archloom.cli._options import (
+    STORE,
+    Json,
+    MaxSeconds,
+    MaxTokens,
+    MaxUsd,
+    Set,
+    Store,
+    Tasks,
+    WorkflowFile,
+    print_json,
+)
+from archloom.cli._ready import check_models
 
 if TYPE_CHECKING:
     from archloom.graphs import Document, SearchSpec
@@ -32,11 +44,9 @@ def search(
     report_tasks: Annotated[
         int | None, typer.Option("--report-tasks", min=2, help="Tasks kept for the report.")
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1, help="Hard limit on tokens paid.")] = None,
-    max_usd: Annotated[float | None, typer.Option("--max-usd", help="Hard limit on dollars paid.")] = None,
-    max_seconds: Annotated[
-        float | None, typer.Option("--max-seconds", help="The search gets three quarters of it.")
-    ] = None,
+    max_tokens: MaxTokens = None,
+    max_usd: MaxUsd = None,
+    max_seconds: MaxSeconds = None,
     set: Set = None,
     store: Store = STORE,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks under way at once.")] = 8,
@@ -54,6 +64,7 @@ def search(
     if chosen := {name: value for name, value in limits.items() if value is not None}:
         spec = spec.model_copy(update={"budget": spec.budget.model_copy(update=chosen)})
     setting = prepare(document, spec, tasks_base=Path() if tasks else None)
+    check_models([document])
     folder = out or Path("runs") / document.name
     with Live(f"{document.name}: searching {setting.space.size} configurations on {len(setting.search)} tasks") as live:
         result = asyncio.run(_run(setting, folder, store, concurrency, live))
@@ -102,7 +113,9 @@ def _show(result: SearchResult) -> None:
 
     report = result.report
     rows = [row for row in report.rows if row.score is not None]
-    page_text(f"\n[bold]Pareto front[/] on {rows[0].tasks if rows else 0} held-out tasks ({report.objective})")
+    page_text(
+        f"\nPareto front on {rows[0].tasks if rows else 0} held-out tasks ({report.objective})", style="bold"
+    )
     page_text(front_chart([row for row in rows if row.name in report.front]))
     comparison(rows)
     page_text(f"\n{report.verdict}")

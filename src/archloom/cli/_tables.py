@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 _WIDTH = 44
 
 
-def page_text(text: str) -> None:
+def page_text(text: str, *, style: str | None = None) -> None:
     """A line of the result."""
-    page().print(text, soft_wrap=True)
+    page().print(text, soft_wrap=True, style=style)
 
 
 def comparison(rows: Sequence[Row]) -> None:
@@ -33,7 +33,7 @@ def comparison(rows: Sequence[Row]) -> None:
             row.name,
             row.role,
             f"{100 * (row.score or 0):.1f}",
-            interval.replace("[", "\\["),
+            interval,
             f"{row.tokens:,.0f}",
             f"{row.cost_usd:.5f}" if row.cost_usd else "0",
             f"{row.latency_s:.2f}",
@@ -49,7 +49,7 @@ def _matched(row: Row) -> str:
         return ""
     low, high = row.matched_interval.low, row.matched_interval.high
     rival = row.matched.replace("self-consistency", "SC").split(" T")[0]
-    return f"{100 * row.matched_difference:+.1f} \\[{100 * low:+.1f}, {100 * high:+.1f}] vs {rival}"
+    return f"{100 * row.matched_difference:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] vs {rival}"
 
 
 def front_chart(rows: Sequence[Row]) -> str:

@@ -1,0 +1,38 @@
+"""What is looked at before a command makes a folder or a store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archloom.graphs import Document
+
+
+def check_models(documents: Iterable[Document]) -> None:
+    """Finds models that cannot be used as written; nothing is started, and weights are only needed for a call.
+
+    Raises:
+        UsageError: a variable is not set, or a name is in no registry.
+        ModelUnavailableError: a file is missing.
+    """
+    from pydantic import TypeAdapter
+
+    from archloom.graphs import ModelSpec
+    from archloom.orchestrator.models import open_client
+
+    models: TypeAdapter[ModelSpec] = TypeAdapter(ModelSpec)
+    for document in documents:
+        declared = document.data["models"]
+        assert isinstance(declared, dict), "a document is checked when it is read"
+        for name in dict.fromkeys(_used(document)):
+            open_client(models.validate_python(declared[name]), environ=os.environ).identity  # noqa: B018 - it may raise
+
+
+def _used(document: Document) -> Iterator[str]:
+    """Names of the models that a node asks, or may ask once the choices are made."""
+    nodes = document.data["nodes"]
+    written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)] if isinstance(nodes, dict) else []
+    offered = [option for hole in document.holes if hole.path[-1] == "model" for option in hole.options]
+    yield from (name for name in (*written, *offered) if isinstance(name, str))

@@ -1,0 +1,322 @@
+"""The default optimizer: its beliefs against dense linear algebra, its dropping against the null, its choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archloom.graphs import Limits, Objective
+from archloom.orchestrator import Cell
+from archloom.search._space import Axis, Point, Space
+from archloom.search._table import Table, TableEvaluator
+from archloom.search.optimizers import Observation, Optimizer, make_optimizer
+from archloom.search.optimizers._design import balanced_design
+from archloom.search.optimizers._elimination import dropped, log_evidence
+from archloom.search.optimizers._posterior import Kernels, Posterior, Variances, fit_variances
+from archloom.testing._optimizers import small_space
+
+# --- beliefs ---------------------------------------------------------------------------------------------------
+
+GRID = Space([Axis("a", ("x", "y", "z")), Axis("b", (1, 2, 4), ordered=True)])
+VARIANCES = Variances(noise=0.1, task=0.06, main=0.03, pair=0.01, own=0.004, level=1.0)
+
+
+def kernels() -> Kernels:
+    return Kernels.of(GRID.encode(GRID.points()), GRID.blocks)
+
+
+@st.composite
+def partly_observed(draw: st.DrawFn) -> np.ndarray:
+    """A table of nine configurations and up to eight tasks with holes anywhere, at least one cell."""
+    tasks = draw(st.integers(1, 8))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    scores = rng.random((9, tasks))
+    scores[rng.random(scores.shape) < draw(st.floats(0, 1))] = np.nan
+    scores[0, 0] = 0.5
+    return scores
+
+
+def dense(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Mean and covariance of the values, and the deviance, from the joint Gaussian of all cells."""
+    rows, columns = (axis.ravel() for axis in np.indices(scores.shape))
+    prior = (
+        kernels().covariance(VARIANCES)[np.ix_(rows, rows)]
+        + VARIANCES.task * (columns[:, None] == columns)
+        + VARIANCES.noise * np.eye(scores.size)
+    )
+    seen = ~np.isnan(scores.ravel())
+    centre = np.nanmean(scores)
+    residual = scores.ravel()[seen] - centre
+    gain = prior[:, seen] @ np.linalg.inv(prior[np.ix_(seen, seen)])
+    average = np.kron(np.eye(len(scores)), np.full((1, scores.shape[1]), 1 / scores.shape[1]))
+    mean = centre + average @ gain @ residual
+    covariance = average @ (prior - gain @ prior[seen]) @ average.T
+    own = prior[np.ix_(seen, seen)]
+    return mean, covariance, float(np.linalg.slogdet(own)[1] + residual @ np.linalg.solve(own, residual))
+
+
+@given(partly_observed())
+@settings(deadline=None)
+def test_beliefs_are_those_of_the_joint_gaussian(scores: np.ndarray) -> None:
+    posterior = Posterior(scores, kernels(), VARIANCES)
+    mean, covariance, deviance = dense(scores)
+    np.testing.assert_allclose(posterior.value, mean, atol=1e-7)
+    np.testing.assert_allclose(posterior.value_cov, covariance, atol=1e-7)
+    assert posterior.deviance() == pytest.approx(deviance, abs=1e-5)
+
+
+def test_what_is_fully_observed_is_known() -> None:
+    scores = np.full((9, 6), np.nan)
+    scores[4] = [1, 0, 1, 1, 0, 1]
+    posterior = Posterior(scores, kernels(), VARIANCES)
+    assert posterior.value[4] == pytest.approx(4 / 6)
+    assert posterior.value_cov[4, 4] == pytest.approx(0, abs=1e-12)
+    assert posterior.value_cov[0, 0] > 0.01
+
+
+def test_draws_have_the_mean_and_covariance_of_the_beliefs() -> None:
+    scores = np.random.default_rng(0).random((9, 8))
+    scores[:5, 3:] = np.nan
+    posterior = Posterior(scores, kernels(), VARIANCES)
+    draws = posterior.draw_values(np.random.default_rng(1), 20_000)
+    np.testing.assert_allclose(draws.mean(axis=1), posterior.value, atol=0.01)
+    np.testing.assert_allclose(np.cov(draws), posterior.value_cov, atol=0.002)
+
+
+def test_fitted_variances_find_what_made_the_table() -> None:
+    space = Space([Axis("a", tuple(range(12))), Axis("b", tuple(range(12)))])
+    rng = np.random.default_rng(3)
+    true = Variances(noise=0.09, task=0.04, main=0.04, pair=0.0001, own=0.0001)
+    alike = Kernels.of(space.encode(space.points()), space.blocks)
+    level = np.linalg.cholesky(alike.covariance(true) - true.level + 1e-9 * np.eye(144)) @ rng.normal(size=144)
+    scores = level[:, None] + rng.normal(0, 0.2, 60) + rng.normal(0, 0.3, (144, 60))
+    scores[rng.random(scores.shape) < 0.5] = np.nan
+    found = fit_variances(scores, alike)
+    assert found.noise == pytest.approx(true.noise, rel=0.5)
+    assert found.task == pytest.approx(true.task, rel=0.5)
+    assert true.main / 3 < found.main < true.main * 3
+    assert found.pair + found.own < 0.2 * found.main
+
+
+def test_mean_costs_are_predicted_from_logs_without_bias() -> None:
+    space = Space([Axis("a", tuple(range(6))), Axis("b", tuple(range(6)))])
+    rng = np.random.default_rng(4)
+    alike = Kernels.of(space.encode(space.points()), space.blocks)
+    logs = rng.normal(0, 1, 12) @ space.encode(space.points()).T
+    costs = np.exp(logs[:, None] + rng.normal(0, 0.3, 40) + rng.normal(0, 0.3, (36, 40)))
+    seen = np.where(rng.random(costs.shape) < 0.3, costs, np.nan)
+    posterior = Posterior(np.log(seen), alike, fit_variances(np.log(seen), alike))
+    expected = posterior.draw_totals(rng, 0, seen)[:, 0]
+    assert np.mean(expected / costs.mean(axis=1)) == pytest.approx(1, abs=0.05)
+    assert np.std(expected / costs.mean(axis=1)) < 0.15
+    whole = Posterior(np.log(costs), alike, Variances())
+    np.testing.assert_allclose(whole.draw_totals(rng, 3, costs), costs.mean(axis=1)[:, None].repeat(3, axis=1))
+
+
+# --- dropping --------------------------------------------------------------------------------------------------
+
+
+def test_equals_are_hardly_ever_dropped_however_often_one_looks() -> None:
+    rng = np.random.default_rng(5)
+    differences = rng.choice([-1.0, 0.0, 1.0], size=(4000, 60), p=[0.3, 0.4, 0.3])
+    # The null as it is: the mean over the tasks of this very search is not above 0.
+    differences = np.array([row for row in differences if row.sum() <= 0])
+    assert np.mean(log_evidence(differences) > np.log(1 / 0.05)) <= 0.05
+
+
+def test_a_worse_one_is_dropped_early() -> None:
+    rng = np.random.default_rng(6)
+    leader, other = rng.random((2, 100)) < np.array([[0.9], [0.3]])
+    scores = np.array([leader, other], dtype=float)
+    scores[:, 40:] = np.nan
+    assert dropped(scores, np.array([0, 0]), rivals=80, alpha=0.05).tolist() == [False, True]
+
+
+def test_certainty_over_all_tasks_drops_without_luck() -> None:
+    # 9 of 10 tasks won and none left to lose more than one: the other cannot be as good.
+    scores = np.array([[1.0] * 9 + [np.nan], [0.0] * 9 + [np.nan]])
+    assert dropped(scores, np.array([0, 0]), rivals=10**6, alpha=1e-6).tolist() == [False, True]
+
+
+def test_only_the_common_beginning_is_evidence() -> None:
+    differences = np.array([[1.0, np.nan] + [1.0] * 30, [1.0] + [np.nan] * 31])
+    first, second = log_evidence(differences).tolist()
+    assert first == pytest.approx(second)
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=1, max_size=30))
+def test_evidence_never_shrinks_as_tasks_come_in(differences: list[float]) -> None:
+    whole = np.array(differences)
+    paths = np.array([np.where(np.arange(len(whole)) < seen, whole, np.nan) for seen in range(len(whole) + 1)])
+    assert (np.diff(log_evidence(paths)) >= -1e-9).all()
+
+
+# --- choosing --------------------------------------------------------------------------------------------------
+
+TASKS = tuple(f"t{number:02}" for number in range(40))
+WIDE = Space([Axis("model", tuple("abcdef")), Axis("samples", (1, 2, 4, 8), ordered=True)])
+World = Callable[[Point, int], tuple[float, float]]
+
+
+def world(seed: int) -> World:
+    """Score and cost of any cell: main effects, tasks, noise; dearer is mostly better."""
+    rng = np.random.default_rng(seed)
+    model, task, noise = rng.normal(0, 0.15, 6), rng.normal(0, 0.2, 40), rng.normal(0, 0.2, (6, 4, 40))
+
+    def observe(point: Point, number: int) -> tuple[float, float]:
+        score = 0.5 + model[point[0]] + 0.05 * point[1] + task[number] + noise[point[0], point[1], number]
+        return float(np.clip(score, 0, 1)), 0.001 * 2 ** point[1] * (1 + point[0])
+
+    return observe
+
+
+def answer(observe: World, wanted: Sequence[Observation]) -> list[Cell]:
+    return [
+        Cell(WIDE.key(item.point), task, score, 10, cost, 1.0, 1)
+        for item in wanted
+        for task in item.task_ids
+        for score, cost in [observe(item.point, TASKS.index(task))]
+    ]
+
+
+def means(observe: World) -> dict[Point, np.ndarray]:
+    return {p: np.mean([observe(p, number) for number in range(len(TASKS))], axis=0) for p in WIDE.points()}
+
+
+def search(optimizer: Optimizer, observe: World, *, cells: int = 10**6) -> list[list[Observation]]:
+    """Runs until the optimizer is done or so many cells are observed."""
+    steps: list[list[Observation]] = []
+    while cells > 0 and (wanted := optimizer.ask()):
+        steps.append(wanted)
+        told = answer(observe, wanted)[:cells]
+        optimizer.tell(told)
+        cells -= len(told)
+    return steps
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_the_first_design_shows_every_option_and_is_small(sizes: list[int], seed: int) -> None:
+    space = Space([Axis(f"hole{number}", tuple(range(size))) for number, size in enumerate(sizes)])
+    design = balanced_design(space, np.random.default_rng(seed))
+    for axis, size in enumerate(sizes):
+        assert {point[axis] for point in design} == set(range(size))
+    assert len(design) == max(sizes)
+
+
+def test_the_first_design_keeps_to_the_rules() -> None:
+    space = small_space()
+    design = balanced_design(space, np.random.default_rng(0))
+    assert set(design) <= set(space.points())
+    shown = {(axis, index) for point in design for axis, index in enumerate(point) if space.active(point)[axis]}
+    assert shown == {(axis, index) for axis, size in enumerate((2, 3, 2, 2)) for index in range(size)}
+
+
+def test_after_the_design_it_takes_the_next_tasks_of_the_common_order() -> None:
+    optimizer = make_optimizer("race", WIDE, TASKS, Objective(), options={"first_tasks": 3, "batch": 5, "regret": 0})
+    first, *rest = search(optimizer, world(0))
+    assert {observation.task_ids for observation in first} == {TASKS[:3]}
+    done = {observation.point: 3 for observation in first}
+    for (observation,) in rest:
+        begin = done.get(observation.point, 0)
+        assert observation.task_ids == TASKS[begin : begin + 5]
+        done[observation.point] = begin + len(observation.task_ids)
+
+
+def test_without_a_regret_to_stop_at_it_observes_everything() -> None:
+    optimizer = make_optimizer("race", WIDE, TASKS, Objective(), options={"regret": 0})
+    steps = search(optimizer, world(1))
+    assert sum(len(item.task_ids) for step in steps for item in step) == 24 * len(TASKS)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_stops_early_with_a_regret_as_small_as_asked(seed: int) -> None:
+    observe = world(seed)
+    optimizer = make_optimizer("race", WIDE, TASKS, Objective(), seed=seed, options={"regret": 0.01})
+    steps = search(optimizer, observe)
+    assert sum(len(item.task_ids) for step in steps for item in step) < 0.7 * 24 * len(TASKS)
+    truth = {point: mean[0] for point, mean in means(observe).items()}
+    assert max(truth.values()) - truth[optimizer.recommend().point] <= 0.02
+
+
+def test_with_the_same_cells_it_beats_random_search() -> None:
+    regrets: dict[str, list[float]] = {"race": [], "random": []}
+    for seed, name in product(range(12), regrets):
+        observe = world(seed)
+        optimizer = make_optimizer(name, WIDE, TASKS, Objective(), seed=seed)
+        search(optimizer, observe, cells=160)
+        truth = {point: mean[0] for point, mean in means(observe).items()}
+        regrets[name].append(max(truth.values()) - truth[optimizer.recommend().point])
+    assert np.mean(regrets["race"]) < 0.4 * np.mean(regrets["random"])
+
+
+def test_a_limit_keeps_it_from_what_is_too_dear() -> None:
+    observe = world(2)
+    limit = 0.008
+    objective = Objective(within=Limits(cost_usd=limit))
+    optimizer = make_optimizer("race", WIDE, TASKS, objective, options={"first_tasks": 4})
+    _, *rest = search(optimizer, observe, cells=300)
+    dear = [item for step in rest for item in step if means(observe)[item.point][1] > limit]
+    assert len(dear) <= 0.1 * len(rest)
+    found = means(observe)[optimizer.recommend().point]
+    assert found[1] <= limit
+    assert max(s for s, c in means(observe).values() if c <= limit) - found[0] < 0.05
+
+
+def test_the_front_is_close_to_the_true_one_long_before_everything_is_observed() -> None:
+    observe = world(3)
+    optimizer = make_optimizer("race", WIDE, TASKS, Objective(pareto=("score", "cost_usd")))
+    search(optimizer, observe, cells=480)
+    truth = means(observe)
+    front = [truth[point] for point in optimizer.recommend().front]
+    for score, cost in truth.values():
+        near = [s for s, c in front if c <= cost + 1e-9]
+        assert score - max(near, default=0.0) < 0.08
+
+
+def test_without_noise_to_average_alpha_decides_what_is_dropped() -> None:
+    """One model is far better; only the loose test drops the rest, and then nobody asks for them any more."""
+
+    def observe(point: Point, number: int) -> tuple[float, float]:
+        wave = 0.05 * math.sin(7 * number + point[0] + 3 * point[1])
+        return (0.9 if point[0] == 2 else 0.1) + wave, 0.001
+
+    asked: dict[float, set[Point]] = {}
+    for alpha in (0.5, 1e-9):
+        optimizer = make_optimizer("race", WIDE, TASKS, Objective(), options={"alpha": alpha, "regret": 0})
+        asked[alpha] = {item.point for step in search(optimizer, observe, cells=200) for item in step}
+        assert optimizer.recommend().point[0] == 2
+    assert {point for point in asked[0.5] if point[0] == 2}
+
+
+def test_a_large_space_is_searched_through_a_pool_that_follows_the_best() -> None:
+    space = Space([Axis(f"hole{number}", tuple(range(6))) for number in range(7)])
+    optimizer = make_optimizer("race", space, TASKS, Objective(), seed=1, options={"pool": 40, "regret": 0})
+    best = 0.0
+    for _ in range(60):
+        for item in optimizer.ask():
+            score = 1 - sum(abs(index - 3) for index in item.point) / 21
+            best = max(best, score)
+            optimizer.tell([Cell(space.key(item.point), task, score, 1, 0.0, 0.0, 1) for task in item.task_ids])
+    assert best > 0.9
+
+
+def test_it_finds_the_best_of_a_real_table_for_a_tenth_of_the_spend(shared_data: Path) -> None:
+    table = Table.load(shared_data / "agentopt" / "hotpotqa.json.gz")
+    regrets = []
+    for seed in range(3):
+        evaluator = TableEvaluator(table)
+        truth = evaluator.true_scores()
+        tasks = np.random.default_rng(seed).permutation(evaluator.task_ids).tolist()
+        optimizer = make_optimizer("race", evaluator.space, tasks, Objective(), seed=seed, options={"regret": 0})
+        while evaluator.spent_usd < 0.1 * evaluator.brute_force_usd:
+            optimizer.tell(evaluator.observe(optimizer.ask()))
+        regrets.append(max(truth.values()) - truth[optimizer.recommend().point])
+    assert np.mean(regrets) < 0.03
