@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from archloom.nodes import Task
 from archloom.orchestrator._errors_in_groups import first_error
 from archloom.orchestrator._execution import Execution
 from archloom.orchestrator._outcome import NodeOutcome, RunResult
@@ -15,12 +14,12 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.pregel import Pregel
 
-Start = Callable[[Task], Awaitable[Execution]]
-"""Makes the state of one run."""
+Start = Callable[[Any], Awaitable[Execution]]
+"""Makes the state of one run out of the graph's input."""
 
 
 def compile_graph(
-    name: str, start: Start, read: Callable[[Any], Task], write: Callable[[RunResult], Any],
+    name: str, start: Start, write: Callable[[RunResult], Any],
     *, checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> Pregel[Any, Any, Any, Any]:
     """The LangGraph object that runs one task.
@@ -32,14 +31,13 @@ def compile_graph(
     Args:
         name: Name of the workflow.
         start: Makes the state of a run.
-        read: From the graph's input to a task.
         write: From the result to the graph's output.
         checkpointer: Keeps finished nodes, so that a run that is taken up again does not repeat them.
     """
     from langgraph.func import entrypoint, task
 
     async def workflow(inputs: Any) -> Any:
-        execution = await start(read(inputs))
+        execution = await start(inputs)
 
         def node_task(node: str) -> Any:
             async def body(of_task: str) -> dict[str, Any]:

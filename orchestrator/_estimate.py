@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from archloom.graphs import Configuration
-from archloom.nodes import Candidates, ModelNode, Task
+from archloom.nodes import Candidate, Candidates, ModelNode, Task
 from archloom.orchestrator._ledger import ZERO, Usage
 from archloom.orchestrator.models import Samplers
 
+_WORD = "xxxxxxx "
+"""Placeholders are as long as so many of these, one a token."""
 _LEAST_BYTES = 6
 """Prompt bounds count bytes; a token of running text rarely holds more than this many."""
 
@@ -19,7 +22,7 @@ class NodeEstimate:
     """Bounds for one node on one task.
 
     Attributes:
-        least: Cost when every reply is empty and nothing is asked twice.
+        least: Cost when every reply is empty and nothing is asked twice; a run that fails may cost less.
         most: Cost when every reply uses its ``max_tokens`` and every re-ask is needed.
     """
 
@@ -42,13 +45,28 @@ def estimate(configuration: Configuration, samplers: Samplers, task: Task) -> Ma
                 need = sampler.need(request.messages, node.sampling)
                 for _ in range(request.n * node.attempts):
                     most = most + need
-            for request in node.requests(task, longest[:1] and (replace(longest[0], text="", critiques=()),)):
+            for request in node.requests(task, tuple(replace(c, text="", critiques=()) for c in longest[:1])):
                 tokens_in = sampler.client.prompt_tokens_bound(request.messages) // _LEAST_BYTES
                 for _ in range(request.n):
-                    least = least + Usage.of_call(sampler.price, tokens_in, 1)
-        given_most[name] = node.longest(longest)
+                    least = least + Usage.of_call(sampler.price, tokens_in, 0)
+        given_most[name] = tuple(map(_in_words, node.longest(longest)))
         out[name] = NodeEstimate(name, least, most)
     return out
+
+
+def _in_words(longest: Candidate) -> Candidate:
+    """A placeholder of the same length in words, because some clients count words and not bytes.
+
+    Its answer is as long, for prompts that show answers.
+    """
+    text = _words(len(longest.text))
+    critiques = tuple(_words(len(each)) for each in longest.critiques)
+    return replace(longest, text=text, answer=text, critiques=critiques)
+
+
+@cache
+def _words(length: int) -> str:
+    return _WORD * -(-length // len(_WORD))
 
 
 def worst_case(configuration: Configuration, samplers: Samplers, task: Task) -> Usage:

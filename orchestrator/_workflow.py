@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from functools import cached_property, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from archloom.graphs import Configuration, Document, ModelSpec
 from archloom.nodes import Budget, Task
@@ -17,9 +17,9 @@ from archloom.orchestrator._execution import Execution
 from archloom.orchestrator._langgraph_io import read_task, write_result
 from archloom.orchestrator._ledger import Ledger
 from archloom.orchestrator._outcome import NodeOutcome, RunResult
-from archloom.orchestrator._streams import stream_ordinals
+from archloom.orchestrator._streams import Asker, stream_ordinals
 from archloom.orchestrator.errors import OpenChoicesError
-from archloom.orchestrator.models import MemoryStore, Sampler, Samplers, SampleStore, open_client
+from archloom.orchestrator.models import Client, MemoryStore, Sampler, Samplers, SampleStore, open_client
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,11 +39,20 @@ class ModelPool:
         *,
         budget: Budget | None = None,
         environ: Mapping[str, str] | None = None,
+        client: Callable[[ModelSpec], Client] | None = None,
     ) -> None:
+        """Prepares the pool.
+
+        Args:
+            store: Where samples are kept.
+            budget: Hard limits of all that is paid in this process.
+            environ: Where ``${NAME}`` is looked up; by default the environment.
+            client: Makes the client of a model; by default that of its provider.
+        """
         self.store = store
         self.charged = Ledger(budget or Budget())
         """What has really been paid in this process, against the budget of the whole search."""
-        self._environ = os.environ if environ is None else environ
+        self._client = client or partial(open_client, environ=os.environ if environ is None else environ)
         self._samplers: dict[str, Sampler] = {}
         self._entered: set[Sampler] = set()
         self._stack = AsyncExitStack()
@@ -73,9 +82,16 @@ class ModelPool:
     def _sampler(self, spec: ModelSpec) -> Sampler:
         key = spec.model_dump_json()
         if key not in self._samplers:
-            client = open_client(spec, environ=self._environ)
-            self._samplers[key] = Sampler(spec, client, self.store, charged=self.charged)
+            self._samplers[key] = Sampler(spec, self._client(spec), self.store, charged=self.charged)
         return self._samplers[key]
+
+
+class _Run(NamedTuple):
+    """One run of a workflow, as it goes into its graph."""
+
+    pool: ModelPool
+    task: Task
+    replicate: int = 0
 
 
 class Workflow:
@@ -90,7 +106,7 @@ class Workflow:
         self.configuration = configuration
         self._pool = pool
         self._own: ModelPool | None = None
-        self._ordinals: Mapping[str, int] | None = None
+        self._ordinals: Mapping[Asker, int] | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, pool: ModelPool | None = None) -> Workflow:
@@ -126,25 +142,23 @@ class Workflow:
         Raises:
             ModelUnavailableError: a model cannot be used at all.
         """
-        async for event in self.stream(task, replicate=replicate):
-            if isinstance(event, RunResult):
-                return event
-        raise AssertionError("unreachable: a stream ends with its result")
+        events = [event async for event in self.stream(task, replicate=replicate)]
+        assert isinstance(events[-1], RunResult), "a stream ends with its result"
+        return events[-1]
 
     async def stream(self, task: Task | str, *, replicate: int = 0) -> AsyncIterator[NodeOutcome | RunResult]:
         """The outcome of each node as it finishes, and the result last."""
         asked = Task.ask(task) if isinstance(task, str) else task
-        results: list[RunResult] = []
         async with AsyncExitStack() as stack:
-            if self._models is None:
-                await stack.enter_async_context(self)
-            start = partial(self._start, replicate=replicate)
-            graph = compile_graph(self.configuration.name, start, lambda given: given, results.append)
-            async for update in graph.astream(asked, stream_mode="updates"):
-                for node, outcome in update.items():
-                    if node in self.configuration.nodes:
-                        yield NodeOutcome.from_json(outcome)
-        yield results[0]
+            pool = self._models
+            if pool is None:
+                pool = await stack.enter_async_context(ModelPool(MemoryStore()))
+            updates = self._graph.astream(_Run(pool, asked, replicate), stream_mode="updates")
+            # It is a generator, whatever its annotation says; closing it cancels what still runs.
+            closing = aclosing(cast("AsyncGenerator[dict[str, Any], None]", updates))
+            async for update in await stack.enter_async_context(closing):
+                for name, value in update.items():
+                    yield NodeOutcome.from_json(value) if name in self.configuration.nodes else value
 
     def as_langgraph(self, *, checkpointer: BaseCheckpointSaver[Any] | None = None) -> Pregel[Any, Any, Any, Any]:
         """The compiled LangGraph object, for use inside another LangGraph application.
@@ -153,19 +167,34 @@ class Workflow:
         ``Task``; its output is ``{"messages": [the answer], "answer", "tokens", "cost_usd", "truncated",
         "error"}``. Enter the workflow (``async with workflow:``) around its use, so that its models are running.
         """
-        return compile_graph(self.configuration.name, self._start, read_task, write_result, checkpointer=checkpointer)
+
+        async def start(given: object) -> Execution:
+            if self._models is None:
+                raise UsageError("this workflow has no running models.", hint="Enter it first: 'async with workflow:'.")
+            return await self._start(_Run(self._models, read_task(given)))
+
+        return compile_graph(self._title, start, write_result, checkpointer=checkpointer)
+
+    @cached_property
+    def _graph(self) -> Pregel[Any, Any, Any, Any]:
+        """What :meth:`stream` runs; its last update is the result."""
+        return compile_graph(self._title, self._start, lambda result: result)
+
+    @property
+    def _title(self) -> str:
+        """Name of the compiled graph, which LangGraph's streams must tell from the nodes."""
+        name = self.configuration.name
+        return f"{name} (workflow)" if name in self.configuration.nodes else name
 
     @property
     def _models(self) -> ModelPool | None:
         return self._pool or self._own
 
-    async def _start(self, task: Task, *, replicate: int = 0) -> Execution:
-        if self._models is None:
-            raise UsageError("this workflow has no running models.", hint="Enter it first: 'async with workflow:'.")
-        samplers = await self._models.samplers(self.configuration)
+    async def _start(self, run: _Run) -> Execution:
+        samplers = await run.pool.samplers(self.configuration)
         if self._ordinals is None:
             self._ordinals = stream_ordinals(self.configuration, samplers)
-        return Execution(self.configuration, samplers, self._ordinals, task, replicate=replicate)
+        return Execution(self.configuration, samplers, self._ordinals, run.task, replicate=run.replicate)
 
 
 def configuration_of(document: Document) -> Configuration:

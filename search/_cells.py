@@ -46,9 +46,7 @@ class Cells:
             UnknownTaskError: its task is not of this search.
         """
         if cell.task not in self._column:
-            raise UnknownTaskError(
-                f"Task {cell.task!r} is not among the {len(self.task_ids)} tasks of this search."
-            )
+            raise UnknownTaskError(f"Task {cell.task!r} is not among the {len(self.task_ids)} tasks of this search.")
         address = (cell.config, cell.task, cell.replicate)
         if address in self._cells:
             self._count(self._cells[address], -1)

@@ -55,6 +55,4 @@ def _volume(boxes: NDArray[np.float64]) -> float:
         return float(boxes.max(initial=0.0))
     boxes = boxes[np.argsort(-boxes[:, -1], kind="stable")]
     heights = boxes[:, -1] - np.append(boxes[1:, -1], 0.0)
-    return sum(
-        float(height) * _volume(boxes[: row + 1, :-1]) for row, height in enumerate(heights) if height > 0
-    )
+    return sum(float(height) * _volume(boxes[: row + 1, :-1]) for row, height in enumerate(heights) if height > 0)

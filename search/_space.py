@@ -214,9 +214,7 @@ class Space:
             point = tuple(rng.integers(sizes).tolist())
             if self.valid(point):
                 return self.normal(point)
-        raise EmptySpaceError(
-            f"{_TRIES:,} random points of this space were all forbidden by construction rules."
-        )
+        raise EmptySpaceError(f"{_TRIES:,} random points of this space were all forbidden by construction rules.")
 
     def neighbours(self, point: Point) -> tuple[Point, ...]:
         """The other configurations that differ in one choice; on an ordered axis by one step."""

@@ -58,9 +58,7 @@ def mean_interval(scores: ArrayLike, *, level: float = 0.95) -> Interval:
     from scipy.special import stdtrit
 
     mean = float(values.mean())
-    half = (
-        float(stdtrit(len(values) - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    )
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
 
 
@@ -88,9 +86,7 @@ def _bootstrap_means(values: NDArray[np.float64], resamples: int, seed: int) -> 
     step = max(1, _CHUNK // len(values))
     for start in range(0, resamples, step):
         count = min(step, resamples - start)
-        means[start : start + count] = values[rng.integers(len(values), size=(count, len(values)))].mean(
-            axis=1
-        )
+        means[start : start + count] = values[rng.integers(len(values), size=(count, len(values)))].mean(axis=1)
     return means
 
 
@@ -177,7 +173,5 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
         ValueError: not ``0 <= correct <= n`` and ``1 <= k <= n``.
     """
     if not (0 <= correct <= n and 1 <= k <= n):
-        raise ValueError(
-            f"pass@k needs 0 <= correct <= n and 1 <= k <= n, not n={n}, correct={correct}, k={k}."
-        )
+        raise ValueError(f"pass@k needs 0 <= correct <= n and 1 <= k <= n, not n={n}, correct={correct}, k={k}.")
     return 1.0 - math.comb(n - correct, k) / math.comb(n, k)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal
 
 from archloom.graphs import Configuration, Objective
+from archloom.nodes import Budget
 from archloom.orchestrator import (
     Cell,
     CellObserved,
@@ -19,6 +21,7 @@ from archloom.orchestrator import (
     cells_file,
 )
 from archloom.orchestrator.errors import SearchBudgetError
+from archloom.search._evidence import check_evidence
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
 from archloom.search.optimizers import Observation, Optimizer, Recommendation
@@ -76,9 +79,12 @@ class Study:
         self.state = State()
         self._progress = progress
         self._known = {
-            (event.part, *_key(event.cell)): event for event in log.events if isinstance(event, CellObserved)
+            (event.part, *_key(event.cell)): event
+            for event in log.events
+            if isinstance(event, CellObserved) and event.cell["error"] is None  # what failed is tried again
         }
         self.observed: dict[Point, None] = {}
+        self._failure = ""
         self._paid_then = Usage()  # when the cells that the optimizer was told last were observed
         evaluator.pool.charged.settled = log.charged
 
@@ -91,24 +97,28 @@ class Study:
         """Asks, observes and tells until the optimizer or the budget ends it.
 
         Raises:
-            NoEvidenceError: the budget ended before anything was observed.
+            NoEvidenceError: the budget ended before anything was observed, or all of it failed.
         """
-        while not self.state.stopped:
-            wanted = self.optimizer.ask()
-            if not wanted:
-                self.state.stopped = "the optimizer's own stopping rule"
-                break
-            if self._search_share_used():
-                self.state.stopped = f"{SEARCH_SHARE:.0%} of the search budget is used; the rest is for the report"
-                break
-            cells: list[Cell] = []
-            try:
-                for observation in wanted:
-                    await self._observe(observation, cells)
-            except SearchBudgetError as exc:
-                self.state.stopped = exc.message
-            self.optimizer.tell(cells)
-            self._converge(cells)
+        ended: SearchBudgetError | None = None
+        with self._search_share():
+            while not self.state.stopped:
+                wanted = self.optimizer.ask()
+                if not wanted:
+                    self.state.stopped = "the optimizer's own stopping rule"
+                    break
+                cells: list[Cell] = []
+                try:
+                    for observation in wanted:
+                        if self._time_is_used():
+                            raise SearchBudgetError("the time is over.")
+                        await self._observe(observation, cells)
+                except SearchBudgetError as exc:
+                    self.state.stopped, ended = f"the search's share of the budget ({SEARCH_SHARE:.0%}) is used", exc
+                if len(self.observed) > 1:  # one configuration may fail by itself
+                    self._need_evidence(ended)
+                self.optimizer.tell(cells)
+                self._converge(cells)
+        self._need_evidence(ended)
         recommendation = self.optimizer.recommend()
         self._decide("search_stopped", why=self.state.stopped)
         return recommendation
@@ -143,17 +153,30 @@ class Study:
             [cell for part in (self.state.search, self.state.report) for c in part.values() for cell in c]
         )
 
-    def _search_share_used(self) -> bool:
+    def _need_evidence(self, ended: SearchBudgetError | None) -> None:
+        cells = [cell for own in self.state.search.values() for cell in own]
+        check_evidence(cells, failure=self._failure, ended=ended)
+
+    def _time_is_used(self) -> bool:
+        limit = self.evaluator.pool.charged.budget.time_s
+        return limit is not None and monotonic() - self.state.started >= limit
+
+    @contextmanager
+    def _search_share(self) -> Iterator[None]:
+        """Keeps the search within its share, so that something is left for the report."""
         ledger = self.evaluator.pool.charged
-        spent, budget = ledger.settled, ledger.budget
-        return any(
-            limit is not None and used >= SEARCH_SHARE * limit
-            for used, limit in (
-                (spent.tokens, budget.tokens),
-                (spent.cost_usd, budget.cost_usd),
-                (spent.calls, budget.calls),
-            )
-        ) or (budget.time_s is not None and monotonic() - self.state.started >= SEARCH_SHARE * budget.time_s)
+        whole = ledger.budget
+        ledger.budget = Budget.model_validate(
+            {
+                name: max(1, int(SEARCH_SHARE * limit)) if isinstance(limit, int) else SEARCH_SHARE * limit
+                for name, limit in whole
+                if limit is not None
+            }
+        )
+        try:
+            yield
+        finally:
+            ledger.budget = whole
 
     async def _observe(self, observation: Observation, cells: list[Cell]) -> None:
         self.observed[observation.point] = None
@@ -180,7 +203,8 @@ class Study:
                 out.append(Cell(**known.cell))
                 self._paid_then = max(self._paid_then, known.charged, key=lambda usage: usage.tokens)
         self._count(len(task_ids) - len(missing))
-        async for cell, _ in self.evaluator.observe(configuration, missing):
+        async for cell, result in self.evaluator.observe(configuration, missing):
+            self._failure = self._failure or result.message
             self._paid_then = self.charged
             self.log.write(CellObserved(part=part, cell=cell.to_json(), charged=self.charged))
             out.append(cell)

@@ -115,17 +115,11 @@ class TableEvaluator:
         if entry is None:
             return Cell(config, task_id, None, tokens=0, cost_usd=0.0, latency_s=0.0, calls=0, error=MISSING)
         tokens = round(entry.tokens_in + entry.tokens_out)
-        return Cell(
-            config, task_id, entry.score, tokens, entry.cost_usd, entry.latency_s, calls=len(self.space.axes)
-        )
+        return Cell(config, task_id, entry.score, tokens, entry.cost_usd, entry.latency_s, calls=len(self.space.axes))
 
     def observe(self, wanted: Sequence[Observation]) -> list[Cell]:
         """Pays for cells and hands them out in the order wanted."""
-        cells = [
-            self.cell(observation.point, task_id)
-            for observation in wanted
-            for task_id in observation.task_ids
-        ]
+        cells = [self.cell(observation.point, task_id) for observation in wanted for task_id in observation.task_ids]
         self.spent_usd += sum(cell.cost_usd for cell in cells)
         return cells
 

@@ -71,7 +71,8 @@ class _OwnScorer:
 
     def _full_marks(self, answer: str, entry: Mapping[str, object]) -> bool:
         try:
-            return self.dataset.score_answer(answer, entry) >= 1.0
+            with _quiet():
+                return self.dataset.score_answer(answer, entry) >= 1.0
         except (ValueError, TypeError, LookupError, AttributeError):
             return False  # that is how some of its scorers say that an answer has not the form asked for
 
@@ -123,7 +124,9 @@ class _Generator:
                 dataset = self.dataset(config=self.config(**{**parameters, "size": size * factor}))
             except (AssertionError, ValueError) as exc:  # how its configurations say that a value is wrong
                 raise TaskError(f"{spec}: {exc}") from exc
-            entries = {str(entry["question"]): entry for entry in map(dataset.__getitem__, range(size * factor))}
+            entries: dict[str, Mapping[str, object]] = {}
+            for entry in map(dataset.__getitem__, range(size * factor)):
+                entries.setdefault(str(entry["question"]), entry)
             if len(entries) >= size:
                 break
         else:

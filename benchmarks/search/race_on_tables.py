@@ -55,9 +55,7 @@ def replay(table: Table, method: str, options: Mapping[str, object], seed: int) 
         began = time.perf_counter()
         wanted = optimizer.ask()
         asks_s.append(time.perf_counter() - began)
-        for point, task in [
-            (observation.point, task) for observation in wanted for task in observation.task_ids
-        ]:
+        for point, task in [(observation.point, task) for observation in wanted for task in observation.task_ids]:
             next_usd = evaluator.spent_usd + evaluator.cell(point, task).cost_usd
             while len(regrets) < len(limits) and next_usd > limits[len(regrets)]:
                 regrets.append(max(truth.values()) - truth[optimizer.recommend().point])
@@ -112,9 +110,7 @@ def markdown(title: str, runs: Mapping[str, Sequence[Run]]) -> str:
     lines = [
         f"### {title}, n = {n}",
         "",
-        "| method | "
-        + " | ".join(f"{share:.0%}" for share in SHARES)
-        + " | within 1 point at 20% | ask, median |",
+        "| method | " + " | ".join(f"{share:.0%}" for share in SHARES) + " | within 1 point at 20% | ask, median |",
         "|---" * (len(SHARES) + 3) + "|",
     ]
     for method, own in runs.items():
@@ -128,9 +124,7 @@ def markdown(title: str, runs: Mapping[str, Sequence[Run]]) -> str:
 
 def main() -> None:
     """Runs the comparison and prints markdown."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder with hotpotqa.json.gz and gpqa.json.gz")
     parser.add_argument("--tables", nargs="*", default=["hotpotqa"], help="names of tables in that folder")
     parser.add_argument("--seeds", type=int, default=30, help="runs per method on each table")
@@ -146,10 +140,7 @@ def main() -> None:
         if args.data:
             for table in args.tables:
                 path = args.data / f"{table}.json.gz"
-                runs = {
-                    m: list(pool.map(partial(_on_file, path, m, o), range(args.seeds)))
-                    for m, o in chosen.items()
-                }
+                runs = {m: list(pool.map(partial(_on_file, path, m, o), range(args.seeds))) for m, o in chosen.items()}
                 sys.stdout.write(markdown(table, runs) + "\n")
         if args.simulated:
             numbers = range(args.simulated)

@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from archloom.graphs import ModelBase, Price
 from archloom.nodes import FailedSample, Messages, Sample, Sampling
@@ -41,19 +41,21 @@ class _Flight:
         given_up_s: The longest that somebody waited in vain.
     """
 
+    address: Address
     sent: asyncio.Future[float]
     task: asyncio.Task[Drawn | FailedSample | ArchloomError] = field(init=False)
     waiting: int = 0
-    given_up_s: float = 0.0
+    given_up_s: float = -math.inf
 
     async def wait(self, within_s: float) -> bool:
         """True when it has landed, false when it has been under way for longer than this."""
-        await asyncio.wait({self.sent, self.task}, return_when=asyncio.FIRST_COMPLETED)
-        if self.sent.done() and within_s < math.inf:
-            left_s = self.sent.result() + within_s - asyncio.get_running_loop().time()
-            await asyncio.wait({self.task}, timeout=max(left_s, 0.0))
-        else:
-            await asyncio.wait({self.task})
+        left_s = None
+        if within_s < math.inf:
+            either: list[asyncio.Future[Any]] = [self.sent, self.task]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self.sent.done():
+                left_s = max(0.0, self.sent.result() + within_s - asyncio.get_running_loop().time())
+        await asyncio.wait({self.task}, timeout=left_s)
         return self.task.done()
 
 
@@ -142,22 +144,20 @@ class Sampler:
         return result
 
     def _take_off(self, address: Address, messages: Messages, sampling: Sampling) -> _Flight:
-        flight = _Flight(asyncio.get_running_loop().create_future())
+        flight = _Flight(address, asyncio.get_running_loop().create_future())
         # Not in a TaskGroup: a flight belongs to all who wait for it and may outlive the one that started it.
-        flight.task = asyncio.create_task(self._fly(flight, address, messages, sampling))
+        flight.task = asyncio.create_task(self._fly(flight, messages, sampling))
         self._flights[address] = flight
         self._tasks.add(flight.task)
 
-        def landed(task: asyncio.Task[Drawn | FailedSample | ArchloomError]) -> None:
-            self._tasks.discard(task)
-            self._forget(address, flight)
-
-        flight.task.add_done_callback(landed)
+        flight.task.add_done_callback(self._tasks.discard)
+        flight.task.add_done_callback(lambda task: self._close(flight))
         return flight
 
-    def _forget(self, address: Address, flight: _Flight) -> None:
-        if self._flights.get(address) is flight:
-            del self._flights[address]
+    def _close(self, flight: _Flight) -> None:
+        """Nobody can join this flight any more; there may already be a new one to the same address."""
+        if self._flights.get(flight.address) is flight:
+            del self._flights[flight.address]
 
     async def _wait(self, flight: _Flight, within_s: float) -> Drawn | FailedSample | ArchloomError | None:
         flight.waiting += 1
@@ -166,6 +166,7 @@ class Sampler:
         except asyncio.CancelledError:
             if flight.waiting == 1:
                 flight.task.cancel()
+                self._close(flight)
             raise
         finally:
             flight.waiting -= 1
@@ -175,18 +176,19 @@ class Sampler:
         return None
 
     async def _fly(
-        self, flight: _Flight, address: Address, messages: Messages, sampling: Sampling
+        self, flight: _Flight, messages: Messages, sampling: Sampling
     ) -> Drawn | FailedSample | ArchloomError:
         """One flight. Errors are returned, because everybody who shares the flight raises its own."""
+        address = flight.address
         try:
             async with self._limit:
                 await self._start()
-                completion = await self._call(flight, address, messages, sampling)
+                completion = await self._call(flight, messages, sampling)
             # To those who gave up it was late, and so it must be in every replay.
-            late_s = flight.given_up_s + _TICK_S if flight.given_up_s else 0.0
+            latency_s = max(completion.latency_s, flight.given_up_s + _TICK_S)
             sample = Sample(
                 completion.text, completion.finish, completion.tokens_in, completion.tokens_out,
-                round(max(completion.latency_s, late_s), 6), address.index, completion.logprob,
+                round(latency_s, 6), address.index, completion.logprob,
             )  # fmt: skip
             return Drawn(await self._store.put(address, self.client.identity, sample), fresh=True)
         except ModelCallError as exc:
@@ -194,12 +196,10 @@ class Sampler:
         except ArchloomError as exc:
             return exc
 
-    async def _call(
-        self, flight: _Flight, address: Address, messages: Messages, sampling: Sampling
-    ) -> Completion:
+    async def _call(self, flight: _Flight, messages: Messages, sampling: Sampling) -> Completion:
         """Tries until it works or makes no sense any more. Each try is a call, and is charged as one."""
         by_index = getattr(self.client, "seeds_by_index", False)
-        seed = address.index if by_index else address.seed
+        seed = flight.address.index if by_index else flight.address.seed
         need = self.need(messages, sampling)
         for attempt in range(self.spec.retries + 1):
             if not await self._charged.admit(need):
@@ -221,11 +221,9 @@ class Sampler:
         try:
             completion = await call
             real = Usage.of_call(self.price, completion.tokens_in, completion.tokens_out)
-        except ModelCallError as exc:
-            real = need if exc.failure == "timeout" else Usage(calls=1)
-            raise
-        except ArchloomError:
-            real = Usage(calls=1)
+        except ArchloomError as exc:
+            if not (isinstance(exc, ModelCallError) and exc.failure == "timeout"):
+                real = Usage(calls=1)
             raise
         finally:
             self._charged.settle(need, real)

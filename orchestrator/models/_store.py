@@ -8,7 +8,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,7 +18,10 @@ from archloom.orchestrator.errors import StoreError
 from archloom.orchestrator.models._address import Address
 
 SCHEMA_VERSION = 1
-_SCHEMA = """
+_BUSY_S = 30.0
+_OTHER_FILE = "Name another file with --store."
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS samples (
     key TEXT NOT NULL, stream INTEGER NOT NULL, idx INTEGER NOT NULL,
     model TEXT NOT NULL, text TEXT NOT NULL, finish TEXT NOT NULL,
@@ -25,6 +29,8 @@ CREATE TABLE IF NOT EXISTS samples (
     created REAL NOT NULL,
     PRIMARY KEY (key, stream, idx)
 ) WITHOUT ROWID;
+PRAGMA user_version={SCHEMA_VERSION};
+COMMIT;
 """
 _SELECT = (
     "SELECT text, finish, tokens_in, tokens_out, latency_s, logprob FROM samples WHERE key=? AND stream=? AND idx=?"
@@ -99,42 +105,62 @@ class SQLiteStore:
             StoreError: it cannot be opened, is no sample store, or was written by a newer version.
         """
         self.path = Path(path)
-        try:
+        with self._errors("cannot be used as sample store"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._reader = self._connect()
-            version = self._reader.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA_VERSION):
-                raise StoreError(
-                    f"{self.path}: sample store of format {version}; this archloom reads {SCHEMA_VERSION}."
-                )
-            with self._reader:
-                self._reader.executescript(_SCHEMA)
-                self._reader.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        except (sqlite3.Error, OSError) as exc:
-            raise StoreError(
-                f"{self.path}: cannot be used as sample store: {exc}.", hint="Name another file with --store."
-            ) from exc
+            self._reader = sqlite3.connect(self.path, timeout=_BUSY_S, check_same_thread=False)
+            try:
+                self._open()
+            except BaseException:
+                self._reader.close()
+                raise
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write_all, name="sample-store", daemon=True)
         self._thread.start()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=30.0, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut may
-        return connection
+    def _open(self) -> None:
+        """Makes the file a sample store if it is new; another file is left as it is."""
+        version = self._reader.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self.path}: sample store of format {version}; this archloom reads {SCHEMA_VERSION}.",
+                hint="Upgrade archloom, or name another file with --store.",
+            )
+        tables = {name for (name,) in self._reader.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+        if tables - {"samples"} or version < 0:
+            raise StoreError(f"{self.path}: a database of something else.", hint=_OTHER_FILE)
+        if version == 0:
+            _use_wal(self._reader)
+            self._reader.executescript(_SCHEMA)
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(f"{self.path}: {what}: {exc}.", hint=_OTHER_FILE) from exc
 
     def get(self, address: Address) -> Sample | None:
-        """See :class:`SampleStore`."""
-        row = self._reader.execute(_SELECT, address).fetchone()
+        """See :class:`SampleStore`.
+
+        Raises:
+            StoreError: the file is damaged or gone.
+        """
+        with self._errors("cannot be read"):
+            row = self._reader.execute(_SELECT, address).fetchone()
         return Sample(row[0], row[1], row[2], row[3], row[4], address.index, row[5]) if row else None
 
     async def put(self, address: Address, model: str, sample: Sample) -> Sample:
         """See :class:`SampleStore`.
 
         Raises:
-            StoreError: the disk is full, the file is locked for half a minute, or similar.
+            StoreError: the disk is full, the file is locked for half a minute, the text is not Unicode, or similar.
         """
+        if not self._thread.is_alive():
+            raise StoreError(f"{self.path}: the sample store is closed.")
+        try:
+            sample.text.encode()
+        except UnicodeEncodeError as exc:
+            raise StoreError(f"{self.path}: a sample of {model} cannot be written: {exc}.") from exc
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         row = (
@@ -160,18 +186,27 @@ class SQLiteStore:
         self._reader.close()
 
     def _write_all(self) -> None:
-        connection = self._connect()
+        connection = sqlite3.connect(self.path, timeout=_BUSY_S)
         try:
+            connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing; a power cut may
             while True:
                 batch = self._next_batch()
                 writes = [write for write in batch if write is not None]
-                error = _commit(connection, writes)
+                error = self._commit(connection, [write.row for write in writes])
                 for write in writes:
                     write.finish(error)
                 if len(writes) < len(batch):
                     return
         finally:
             connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, rows: list[tuple[object, ...]]) -> StoreError | None:
+        try:
+            with self._errors("cannot be written"), connection:
+                connection.executemany(_INSERT, rows)
+        except StoreError as exc:
+            return exc
+        return None
 
     def _next_batch(self) -> list[_Write | None]:
         batch = [self._queue.get()]
@@ -181,6 +216,20 @@ class SQLiteStore:
             except queue.Empty:
                 break
         return batch
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Sets the journal mode, which stays with the file. SQLite does not wait for the lock that this needs."""
+    give_up = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class _Write(NamedTuple):
@@ -195,17 +244,8 @@ class _Write(NamedTuple):
             if not self.done.done():
                 self.done.set_exception(error) if error else self.done.set_result(None)
 
-        if not self.loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self.loop.call_soon_threadsafe(tell)
-
-
-def _commit(connection: sqlite3.Connection, writes: list[_Write]) -> StoreError | None:
-    try:
-        with connection:
-            connection.executemany(_INSERT, [write.row for write in writes])
-    except sqlite3.Error as exc:
-        return StoreError(f"the sample store cannot be written: {exc}.")
-    return None
 
 
 def _totals(rows: Iterable[tuple[str, int, int, int, float]]) -> list[StoreStats]:

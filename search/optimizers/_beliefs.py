@@ -16,7 +16,8 @@ from archloom.search._objective import Array, best_rows, cost_measures, excess, 
 from archloom.search._pareto import non_dominated
 from archloom.search._space import Point, Space
 from archloom.search.optimizers._elimination import dropped
-from archloom.search.optimizers._posterior import Kernels, Posterior, Variances, fit_variances
+from archloom.search.optimizers._fit import fit_variances
+from archloom.search.optimizers._posterior import Kernels, Posterior, Variances
 
 Mask = NDArray[np.bool_]
 
@@ -168,9 +169,7 @@ class Beliefs:
     def regret(self, draws: Draws) -> float:
         """Expected loss of score for taking a recommended candidate instead of the best that is no cheaper."""
         seen = np.flatnonzero(self.observed)
-        rows = seen[
-            best_rows(self.objective, {measure: mean[seen] for measure, mean in self.expected.items()})
-        ]
+        rows = seen[best_rows(self.objective, {measure: mean[seen] for measure, mean in self.expected.items()})]
         best = np.zeros_like(draws.scores) if self.objective.pareto else np.full_like(draws.scores, -np.inf)
         for row in rows:
             beaten = self.not_dearer[row]

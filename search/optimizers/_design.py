@@ -16,9 +16,7 @@ def balanced_design(space: Space, rng: np.random.Generator) -> tuple[Point, ...]
     In a space too large to list they are chosen among random configurations, so an option that construction rules
     rarely let appear may be left out.
     """
-    points = (
-        space.points() if space.listable else tuple(dict.fromkeys(space.sample(rng) for _ in range(_SAMPLED)))
-    )
+    points = space.points() if space.listable else tuple(dict.fromkeys(space.sample(rng) for _ in range(_SAMPLED)))
     shows = _options_shown(space, points)
     times = np.zeros(shows.shape[1])
     chosen: list[int] = []

@@ -55,9 +55,7 @@ class History:
     def _recommended(self, configs: Sequence[str], means: Mapping[Measure, Array]) -> Recommendation:
         """The best of these configurations by these means, and their front."""
         if not configs:
-            raise NoEvidenceError(
-                "Nothing has been observed yet.", hint="Tell the optimizer some cells first."
-            )
+            raise NoEvidenceError("Nothing has been observed yet.", hint="Tell the optimizer some cells first.")
         rows = best_rows(self.objective, means)
         front = tuple(self.space.point(configs[row]) for row in rows)
         return Recommendation(front[0], self._evidence(configs[rows[0]]), front)

@@ -9,11 +9,12 @@ The model, for configuration c and task q::
 what no other configuration can tell. A mixed model of this kind is Henderson's (1975); all of it is Gaussian, so the
 posterior is linear algebra.
 
-**Task effects are eliminated.** With A the 0/1 matrix of observed cells, m its column sums and h = 1 / (m + noise/task),
-the precision of f that the data bring is the Schur complement ``W = (diag(A 1) - A diag(h) A') / noise``, and the
-information vector is ``b = (Y 1 - A (h * Y'1)) / noise``. Only rows with data enter, so with ``W = L L'`` and
-``M = I + L' K L`` over those rows, ``cov f = K - K L inv(M) L' K`` and ``mean f = cov f b``: one factorisation whose
-size is the number of observed configurations, whatever the number of cells.
+**Task effects are eliminated.** With A the 0/1 matrix of observed cells, m its column sums and
+``h = 1 / (m + noise/task)``, the precision of f that the data bring is the Schur complement
+``W = (diag(A 1) - A diag(h) A') / noise``, and the information vector is ``b = (Y 1 - A (h * Y'1)) / noise``. Only
+rows with data enter, so with ``W = L L'`` and ``M = I + L' K L`` over those rows, ``cov f = K - K L inv(M) L' K`` and
+``mean f = cov f b``: one factorisation whose size is the number of observed configurations, whatever the number of
+cells.
 
 **Values are finite-population means.** What matters is the mean over *these* tasks: observed cells are known, the
 others are predicted, and a fully observed configuration is known exactly.
@@ -21,9 +22,8 @@ others are predicted, and a fully observed configuration is known exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -173,9 +173,7 @@ class Posterior:
         # Duan's smearing (1983): the exponential of a mean logarithm falls short of the mean by a common factor.
         smear = float(known.sum() / (predicted * self._seen).sum())
         unseen = (predicted * (1 - self._seen)).sum(axis=1)
-        return np.asarray(
-            (known.sum(axis=1)[:, None] + smear * unseen[:, None] * np.exp(spread)) / self._tasks
-        )
+        return np.asarray((known.sum(axis=1)[:, None] + smear * unseen[:, None] * np.exp(spread)) / self._tasks)
 
     def deviance(self) -> float:
         """Minus twice the log marginal likelihood of the observed scores, but for a constant."""
@@ -185,32 +183,6 @@ class Posterior:
         pooled = spread[self._rows].T @ information
         explained = information @ self._prior[np.ix_(self._rows, self._rows)] @ information
         explained -= float((np.linalg.solve(root, pooled) ** 2).sum())
-        squares = (
-            float((self._scores**2).sum() - (self._shrink * self._scores.sum(axis=0) ** 2).sum()) / noise
-        )
+        squares = float((self._scores**2).sum() - (self._shrink * self._scores.sum(axis=0) ** 2).sum()) / noise
         logs = seen_total * np.log(noise) - float(np.log(self._shrink * noise / self._variances.task).sum())
         return float(logs + squares + 2 * np.log(np.diag(root)).sum() - explained)
-
-
-_FITTED = ("noise", "task", "main", "pair", "own")
-
-
-def fit_variances(scores: Array, kernels: Kernels) -> Variances:
-    """The variance components that make the observed scores likeliest, found by factors of 4, then of 2.
-
-    A weak log-normal prior around the guess keeps components that the data say nothing about where they are.
-    """
-    guess = Variances.guess(scores)
-
-    def loss(variances: Variances) -> float:
-        away = sum(np.log(getattr(variances, name) / getattr(guess, name)) ** 2 for name in _FITTED)
-        return Posterior(scores, kernels, variances).deviance() + float(away) / 4
-
-    best, best_loss = guess, loss(guess)
-    for step in (4.0, 2.0):
-        for name, factor in product(_FITTED, (step, 1 / step)):
-            while (
-                trial_loss := loss(trial := replace(best, **{name: factor * getattr(best, name)}))
-            ) < best_loss:
-                best, best_loss = trial, trial_loss
-    return best

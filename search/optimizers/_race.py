@@ -15,7 +15,7 @@ from archloom.nodes import Spec
 from archloom.search._space import Point, Space
 from archloom.search._statistics import wilson
 from archloom.search.optimizers._base import Observation, Recommendation
-from archloom.search.optimizers._beliefs import Beliefs, Draws, Learner, Mask
+from archloom.search.optimizers._beliefs import Draws, Learner, Mask
 from archloom.search.optimizers._design import balanced_design
 from archloom.search.optimizers._history import History
 from archloom.search.optimizers._registry import register_optimizer
@@ -71,9 +71,7 @@ class Race(History):
     def ask(self) -> list[Observation]:
         """The first tasks of a balanced design, then the next tasks of leader or challenger."""
         first = self.cells.task_ids[: self._options.first_tasks]
-        begun = [
-            (point, [task for task in self._open_tasks(point) if task in first]) for point in self._design
-        ]
+        begun = [(point, [task for task in self._open_tasks(point) if task in first]) for point in self._design]
         if wanted := [self._want(point, tasks) for point, tasks in begun if tasks]:
             return wanted
         points = self._candidates()

@@ -82,7 +82,5 @@ def make_optimizer(
     except ValidationError as exc:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in exc.errors())
         fields = ", ".join(map(repr, cls.Options.model_fields)) or "none"
-        raise OptimizerOptionsError(
-            f"Options of optimizer {name!r}: {wrong}.", hint=f"It has {fields}."
-        ) from exc
+        raise OptimizerOptionsError(f"Options of optimizer {name!r}: {wrong}.", hint=f"It has {fields}.") from exc
     return cls(space, task_ids, objective, seed=seed, options=chosen)

@@ -79,8 +79,7 @@ class TPE(FullEvaluations):
                 distributions=distributions,
                 values=[float(means[measure][row]) for measure in ("score", *costs)],
                 constraints={
-                    measure: float(means[measure][row]) - limit
-                    for measure, limit in limits(self.objective).items()
+                    measure: float(means[measure][row]) - limit for measure, limit in limits(self.objective).items()
                 },
             )
             for row, config in enumerate(configs)

@@ -18,6 +18,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from difflib import ndiff
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -93,7 +94,7 @@ def run_python(text: str) -> None:
 def compare_texts(said: str, shown: str, command: str) -> None:
     actual, expected = ("\n".join(map(str.rstrip, text.strip().splitlines())) for text in (said, shown))
     if not re.fullmatch(re.escape(expected).replace(r"\.\.\.", ".*"), actual, re.DOTALL):
-        assert f"$ {command}\n{actual}" == f"$ {command}\n{expected}"
+        pytest.fail("\n".join([f"$ {command}", *ndiff(expected.splitlines(), actual.splitlines())]), pytrace=False)
 
 
 def errors() -> list[type[ArchloomError]]:

@@ -98,9 +98,7 @@ def test_a_space_too_large_to_list_is_searched_and_resumed(name: str) -> None:
     for _ in range(6):
         wanted = optimizer.ask()
         asked += wanted
-        cells = [
-            cell_of(space, item.point, task, sum(item.point) / 35) for item in wanted for task in item.task_ids
-        ]
+        cells = [cell_of(space, item.point, task, sum(item.point) / 35) for item in wanted for task in item.task_ids]
         optimizer.tell(cells)
         log += cells
     resumed = make_optimizer(name, afresh, TASKS, Objective(), seed=1, options=options)

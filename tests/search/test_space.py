@@ -22,7 +22,10 @@ SAMPLES = Axis("nodes.draft.samples", (1, 2, 4), ordered=True)
 def spaces(draw: st.DrawFn) -> Space:
     """Spaces with a rule on the sum of indices, and a switch that makes the axis after it matter or not."""
     sizes = draw(st.lists(st.integers(1, 4), min_size=2, max_size=4))
-    axes = [Axis(f"hole{number}", tuple(range(1, size + 1)), ordered=draw(st.booleans())) for number, size in enumerate(sizes)]
+    axes = [
+        Axis(f"hole{number}", tuple(range(1, size + 1)), ordered=draw(st.booleans()))
+        for number, size in enumerate(sizes)
+    ]
     forbidden = draw(st.integers(1, 4))
     switched = draw(st.booleans())
 
@@ -183,5 +186,5 @@ def test_rules_that_forbid_everything_are_an_error(axes: list[Axis]) -> None:
 
 
 def test_a_forbidden_point_has_no_key() -> None:
-    with pytest.raises(InvalidConfigurationError, match="'nodes.draft.samples': 4"):
+    with pytest.raises(InvalidConfigurationError, match=r"'nodes\.draft\.samples': 4"):
         small_space().key((1, 2, 0, 0))

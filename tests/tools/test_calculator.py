@@ -44,7 +44,8 @@ def test_question_states_an_expression(question: str, expression: str) -> None:
     [
         pytest.param("Tom has 3 apples and 4 pears. How many fruits has he?", id="word problem"),
         pytest.param("It takes 2-3 days. How long is that?", id="range"),
-        pytest.param("What is the date 2024-12-10?", id="date"),
+        pytest.param("What is 2024-12-10?", id="date"),
+        pytest.param("What is 3 + 4, given that 5 is odd?", id="another number"),
         pytest.param("Call 555-1234", id="phone number"),
         pytest.param("Solve for h: 405*h = 24705", id="equation with an unknown"),
         pytest.param("What is 3 * 4 * x?", id="unknown at the end"),
@@ -53,7 +54,7 @@ def test_question_states_an_expression(question: str, expression: str) -> None:
         pytest.param("What is 2 + 2? And 3 + 3?", id="two expressions"),
         pytest.param("2 + 3 = 5. Is that right?", id="result is given"),
         pytest.param("Calculate 10 / 3 rounded to two decimals", id="rounded"),
-        pytest.param("What is 3 + 4 in base 6?", id="other number"),
+        pytest.param("What is 3 + 4 in base 6?", id="another base"),
         pytest.param("What is the remainder of 17 / 5?", id="remainder"),
         pytest.param("Simulated task demo/0/17: find its number.", id="marker"),
         pytest.param("What is 17?", id="no operator"),

@@ -10,6 +10,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -227,11 +228,13 @@ async def test_a_sandbox_that_fails_is_no_failure_of_the_program(box: Sandbox, t
         await BwrapSandbox(tmp_path / "bin" / "none").exec(["true"])
 
 
-async def test_programs_beyond_the_concurrency_wait(box: Sandbox) -> None:
+async def test_programs_beyond_the_concurrency_wait_without_losing_time(box: Sandbox) -> None:
     one = BwrapSandbox(next(binaries()), concurrency=1)
+    source = "import time; print(time.monotonic()); time.sleep(0.3); print(time.monotonic())"
     async with asyncio.TaskGroup() as group:
-        runs = [group.create_task(one.exec(["sleep", "0.2"], timeout_s=0.35)) for _ in range(3)]
-    assert [run.result().exit_code for run in runs] == [0, 0, 0]
+        runs = [group.create_task(one.exec([*python_command(), "-c", source], timeout_s=0.8)) for _ in range(3)]
+    spans = sorted([float(line) for line in run.result().stdout.split()] for run in runs)
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
 
 
 def _processes(marker: str) -> list[str]:

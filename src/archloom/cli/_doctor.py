@@ -58,7 +58,10 @@ def _weights() -> Finding:
     from archloom.orchestrator.models import installed, model_cards
 
     name = model_cards()[0].name
-    path = installed(name)
+    try:
+        path = installed(name)
+    except ArchloomError as exc:
+        return Finding("weights", False, f"{exc.message} {exc.hint}")
     return Finding("weights", path is not None, str(path) if path else f"archloom models pull {name}")
 
 

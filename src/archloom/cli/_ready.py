@@ -33,6 +33,7 @@ def check_models(documents: Iterable[Document]) -> None:
 def _used(document: Document) -> Iterator[str]:
     """Names of the models that a node asks, or may ask once the choices are made."""
     nodes = document.data["nodes"]
-    written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)] if isinstance(nodes, dict) else []
+    assert isinstance(nodes, dict), "a document is checked when it is read"
+    written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)]
     offered = [option for hole in document.holes if hole.path[-1] == "model" for option in hole.options]
     yield from (name for name in (*written, *offered) if isinstance(name, str))

@@ -43,9 +43,7 @@ def small_space() -> Space:
 
 def observe(space: Space, wanted: Sequence[Observation], *, fail: bool = False) -> list[Cell]:
     """Cells of a made-up world in which more is better and dearer; one in eleven fails, or all of them."""
-    return [
-        _cell(space, observation.point, task, fail) for observation in wanted for task in observation.task_ids
-    ]
+    return [_cell(space, observation.point, task, fail) for observation in wanted for task in observation.task_ids]
 
 
 def _cell(space: Space, point: Point, task: str, fail: bool) -> Cell:
@@ -92,7 +90,8 @@ class OptimizerConformance:
 
     def test_the_same_seed_asks_the_same(self, make: MakeOptimizer, objective: Objective) -> None:
         first, second = (
-            [step for step, _ in run(make(space, TASKS, objective, 2), space)] for space in (small_space(), small_space())
+            [step for step, _ in run(make(space, TASKS, objective, 2), space)]
+            for space in (small_space(), small_space())
         )
         assert first == second
 
@@ -189,10 +188,7 @@ def run(
 
 def _addresses(space: Space, steps: Sequence[Sequence[Observation]]) -> list[tuple[str, str]]:
     return [
-        (space.key(observation.point), task)
-        for step in steps
-        for observation in step
-        for task in observation.task_ids
+        (space.key(observation.point), task) for step in steps for observation in step for task in observation.task_ids
     ]
 
 
