@@ -26,6 +26,7 @@ check: $(READY)  ## lint, types, floors, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=src:docs $(BIN)/mypy --strict docs/check.py docs/reference.py
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check.py
 

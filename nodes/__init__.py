@@ -19,7 +19,7 @@ from archloom.nodes._context import (
 from archloom.nodes._critic import Critic
 from archloom.nodes._fuser import Fuser
 from archloom.nodes._generator import Generator
-from archloom.nodes._node import Budget, ModelNode, Node, Spec
+from archloom.nodes._node import Budget, ModelNode, Node, Spec, written
 from archloom.nodes._parse import Unparsed, parse_ranking, parse_verdict
 from archloom.nodes._prompts import PromptError, check_template
 from archloom.nodes._ranker import Ranker
@@ -73,4 +73,5 @@ __all__ = [
     "parse_verdict",
     "register",
     "succeeded",
+    "written",
 ]

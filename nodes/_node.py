@@ -150,8 +150,9 @@ class ModelNode(Node):
         return tuple(Candidate(id=f"longest#{i}", text=text, answer="x") for i in range(count))
 
     def built_in(self) -> str:
-        """Source of this node type's own prompt."""
-        return built_in(self.template)
+        """Source of this node type's own prompt: ``prompts/TEMPLATE.j2`` beside the class that names it."""
+        owner = next(cls for cls in type(self).__mro__ if "template" in vars(cls))
+        return built_in(owner.__module__.rpartition(".")[0], self.template)
 
     async def ask(self, ctx: Context, requests: Sequence[Request]) -> list[Replies]:
         """Draws these samples from this node's model with this node's parameters."""

@@ -23,9 +23,9 @@ class PromptError(NodeError):
 
 
 @cache
-def built_in(name: str) -> str:
-    """Source of the prompt that ships as ``prompts/NAME.j2``."""
-    return (files("archloom.nodes") / "prompts" / f"{name}.j2").read_text(encoding="utf-8")
+def built_in(package: str, name: str) -> str:
+    """Source of the prompt that ships as ``prompts/NAME.j2`` beside the nodes of a package."""
+    return (files(package) / "prompts" / f"{name}.j2").read_text(encoding="utf-8")
 
 
 def check_template(source: str, known: frozenset[str]) -> str | None:

@@ -35,6 +35,8 @@ class Started(Event):
     kind: Literal["eval", "search"]
     identity: dict[str, str]
     """What must be the same for the run to go on: digests of document and tasks, seed, settings."""
+    settings: dict[str, str] = {}
+    """How it was begun, for whoever wants to do it again."""
     versions: dict[str, str] = Field(default_factory=lambda: library_versions())
 
 
@@ -91,7 +93,12 @@ class RunLog:
 
     @classmethod
     def open(
-        cls, folder: str | os.PathLike[str], kind: Literal["eval", "search"], identity: Mapping[str, str]
+        cls,
+        folder: str | os.PathLike[str],
+        kind: Literal["eval", "search"],
+        identity: Mapping[str, str],
+        *,
+        settings: Mapping[str, str] | None = None,
     ) -> Self:
         """Starts a run in this folder, or goes on with it.
 
@@ -116,7 +123,7 @@ class RunLog:
                 )
         log = cls(path, events)
         if not events:
-            log.write(Started(kind=kind, identity=dict(identity)))
+            log.write(Started(kind=kind, identity=dict(identity), settings=dict(settings or {})))
         return log
 
     def write(self, event: AnyEvent) -> None:

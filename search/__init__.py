@@ -5,7 +5,7 @@ from archloom.search._comparison import Comparison, Gap, evaluate_all
 from archloom.search._files import write_whole
 from archloom.search._of_document import DocumentSpace, space_of
 from archloom.search._pareto import hypervolume, non_dominated
-from archloom.search._search import SearchResult, Setting, prepare, run_search
+from archloom.search._search import SearchResult, Setting, held_out_tasks, prepare, run_search
 from archloom.search._space import Axis, Point, Space
 from archloom.search._statistics import (
     Interval,
@@ -35,6 +35,7 @@ __all__ = [
     "State",
     "Study",
     "evaluate_all",
+    "held_out_tasks",
     "hypervolume",
     "mcnemar",
     "mean_interval",

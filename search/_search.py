@@ -11,7 +11,8 @@ from pathlib import Path
 import orjson
 
 from archloom.graphs import Configuration, Document, SearchSpec
-from archloom.orchestrator import Evaluator, ModelPool, RunLog
+from archloom.orchestrator import Evaluator, ModelPool, RunLog, Started, read_events
+from archloom.orchestrator.errors import RunLogError
 from archloom.orchestrator.models import SampleStore
 from archloom.orchestrator.report import ReportData, Row, render_report
 from archloom.search._files import write_whole
@@ -57,6 +58,36 @@ class Setting:
     space: DocumentSpace
     search: TaskSet
     report: TaskSet
+    tasks_base: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Where its tasks come from, for :func:`held_out_tasks`."""
+        spec = self.spec
+        return {
+            "tasks": str(spec.tasks),
+            "tasks_base": str(self.tasks_base),
+            "search_tasks": str(spec.search_tasks),
+            "report_tasks": str(spec.report_tasks),
+            "seed": str(spec.seed),
+        }
+
+
+def held_out_tasks(folder: Path) -> TaskSet:
+    """The tasks that a search run kept for its report.
+
+    Raises:
+        RunLogError: there is no search in this folder, or its task set has changed since.
+    """
+    started = next(iter(read_events(folder)), None)
+    if not isinstance(started, Started) or started.kind != "search":
+        raise RunLogError(f"{folder}: holds no search.", hint="Name the run folder of 'archloom search'.")
+    settings = started.settings
+    tasks = load_tasks(settings["tasks"], base=Path(settings["tasks_base"]))
+    split = tasks.split(int(settings["search_tasks"]), int(settings["report_tasks"]), seed=int(settings["seed"]))
+    if _tasks_digest(split.search, split.report) != started.identity["tasks"]:
+        raise RunLogError(f"{folder}: its task set {settings['tasks']} is no longer what it was.")
+    return split.report
 
 
 def prepare(document: Document, spec: SearchSpec, *, tasks_base: Path | None = None) -> Setting:
@@ -71,9 +102,9 @@ def prepare(document: Document, spec: SearchSpec, *, tasks_base: Path | None = N
             f"{document.source}: there is no task set to search on.",
             hint="Write 'search: {tasks: ...}' or use --tasks.",
         )
-    tasks = load_tasks(spec.tasks, base=tasks_base or document.folder)
-    search, report = tasks.split(spec.search_tasks, spec.report_tasks, seed=spec.seed)
-    return Setting(document, spec, space, search, report)
+    base = tasks_base or document.folder
+    search, report = load_tasks(spec.tasks, base=base).split(spec.search_tasks, spec.report_tasks, seed=spec.seed)
+    return Setting(document, spec, space, search, report, base)
 
 
 async def run_search(
@@ -94,7 +125,7 @@ async def run_search(
         NoEvidenceError: the budget ended before anything was observed.
     """
     spec, space = setting.spec, setting.space
-    log = RunLog.open(folder, "search", _identity(setting))
+    log = RunLog.open(folder, "search", _identity(setting), settings=setting.settings)
     try:
         async with ModelPool(store, budget=spec.budget) as pool:
             examples = TaskSet(
@@ -132,13 +163,17 @@ async def run_search(
         log.close()
 
 
+def _tasks_digest(search: TaskSet, report: TaskSet) -> str:
+    return f"{search.digest[:16]}/{report.digest[:16]}"
+
+
 def _identity(setting: Setting) -> dict[str, str]:
     """What a run folder must agree on to go on; a budget may grow."""
     document = {key: value for key, value in setting.document.data.items() if key not in {"search", "doc", "name"}}
     spec = setting.spec
     return {
         "document": hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16],
-        "tasks": (setting.search.digest + setting.report.digest)[:16] + setting.report.digest[:16],
+        "tasks": _tasks_digest(setting.search, setting.report),
         "objective": spec.objective.model_dump_json(),
         "optimizer": spec.optimizer,
         "options": orjson.dumps(spec.options, option=orjson.OPT_SORT_KEYS).decode(),

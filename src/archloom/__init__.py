@@ -23,8 +23,8 @@ Errors, one tree::
     ├── UsageError                exit 2: bad usage or document
     │   ├── DocumentError         every problem of a workflow file, with line and column
     │   ├── InvalidConfigurationError, OpenChoicesError
-    │   ├── EmptySpaceError, UnknownOptimizerError, OptimizerOptionsError, TableError
-    │   └── TaskError             task sets that cannot be loaded
+    │   └── EmptySpaceError, UnknownOptimizerError, OptimizerOptionsError, TableError
+    ├── TaskError                 exit 2: a task set cannot be loaded
     ├── NodeError                 a node could not do its work; the cell is recorded as failed
     │   ├── TooFewSamplesError, NoCandidatesError, UnparsedError, PromptError
     │   └── BudgetReachedError    a task's budget has no room for another call

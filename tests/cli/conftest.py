@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import pytest
 
+import archloom
 from archloom.cli import main
 
 DOCUMENTS = {
@@ -67,6 +68,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(here)
     monkeypatch.setenv("ARCHLOOM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("PYTHONPATH", str(Path(archloom.__file__).parent.parent))
     monkeypatch.delenv("ARCHLOOM_STORE", raising=False)
     return here
 

@@ -240,18 +240,19 @@ BAD_COMMANDS = {
     "unknown option": BadCommand("run good.yaml q --temperature 1", "No such option"),
     "missing argument": BadCommand("run good.yaml", "Missing argument"),
     "unknown format": BadCommand("graph good.yaml --format png", "'png' is not one of"),
-    "limit of nothing": BadCommand("eval sim.yaml --max-tokens 0", "0 is not in the range"),
+    "limit of nothing": BadCommand("eval sim.yaml --max-tokens 0", "Invalid value for '--max-tokens'"),
     "dollars below zero": BadCommand("eval sim.yaml --max-usd -1", "-1 is not above 0"),
     "dollars that are no number": BadCommand("search space.yaml --max-usd nan", "nan is not above 0"),
     "seconds below zero": BadCommand("search space.yaml --max-seconds -1", "-1 is not above 0"),
-    "one search task": BadCommand("search space.yaml --search-tasks 1", "1 is not in the range"),
+    "one search task": BadCommand("search space.yaml --search-tasks 1", "Invalid value for '--search-tasks'"),
     "open choices at run": BadCommand("run space.yaml q", "1 choices are open: nodes.draft.samples."),
     "open choices at eval": BadCommand("eval space.yaml", "1 choices are open: nodes.draft.samples."),
     "nothing to search": BadCommand("search sim.yaml", "no choice is open"),
     "no tasks to evaluate on": BadCommand("eval good.yaml", "there is no task set. Name one with --tasks."),
     "more tasks than there are": BadCommand("search space.yaml --report-tasks 17", "cannot be split into 8 and 17"),
-    "unknown optimizer": BadCommand("search space.yaml --optimizer rase", "There is no optimizer 'rase'."),
-    "no question": BadCommand("run good.yaml  ", "there is no question"),
+    "unknown optimizer": BadCommand("search space.yaml --optimizer rase", "There is no optimizer 'rase'. Did you mean 'race'?"),
+    "unknown option of an optimizer": BadCommand("search space.yaml --set search.options={samples:\u00a01}", "Options of optimizer 'race'"),
+    "no question": BadCommand("run good.yaml ", "there is no question"),
     "override without value": BadCommand("run good.yaml q --set nodes.draft.samples", "write PATH=VALUE"),
     "override that is not YAML": BadCommand("run good.yaml q --set name=[", "--set 'name=[': not YAML"),
     "override through a number": BadCommand("run good.yaml q --set nodes.draft.samples.x=1", "nodes.draft.samples has no entries"),
@@ -293,22 +294,22 @@ def test_budget_too_small_for_one_call_gives_no_result(
 
 
 OTHER_RUNS = {
-    "another seed": ("search space.yaml", "search space.yaml --seed 1", "different: tasks, seed."),
-    "another document": ("search space.yaml", "search space.yaml --set nodes.draft.temperature=0.9", "different: document."),
-    "another command": ("search space.yaml", "eval sim.yaml", "it is a run of 'archloom search'."),
-    "other tasks": ("eval sim.yaml --limit 4", "eval sim.yaml --limit 5", "different: tasks."),
+    "another seed": ("search space.yaml", "search space.yaml --seed 1", "tasks, seed"),
+    "another document": ("search space.yaml", "search space.yaml --set nodes.draft.temperature=0.9", "document"),
+    "another command": ("search space.yaml", "eval sim.yaml", "tasks, workflows"),
+    "other tasks": ("eval sim.yaml --limit 4", "eval sim.yaml --limit 5", "tasks"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("first", "second", "says"), OTHER_RUNS.values(), ids=OTHER_RUNS)
+@pytest.mark.parametrize(("first", "second", "different"), OTHER_RUNS.values(), ids=OTHER_RUNS)
 def test_folder_of_another_run_is_left_as_it_is(
-    cli: Cli, folder: Path, first: str, second: str, says: str
+    cli: Cli, folder: Path, first: str, second: str, different: str
 ) -> None:
     assert cli(*first.split(), "--out", "r")[0] == 0
     before = _contents(folder / "r")
     code, out, err = cli(*second.split(), "--out", "r")
     assert (code, out) == (2, "")
-    assert f"r: holds another run; {says}" in err or f"different: {says}" in err
+    assert f"r: holds another run; different: {different}." in err
     assert "Name another folder with --out, or remove this one.  [archloom-E320]" in err
     assert _contents(folder / "r") == before
 

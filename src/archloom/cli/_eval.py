@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @app.command(name="eval")
 def eval_(
     workflows: Annotated[
-        list[Path], typer.Argument(metavar="WORKFLOW...", help="Workflow files; the first is compared with the rest.")
+        list[Path], typer.Argument(metavar="WORKFLOW", help="Workflow files; the first is compared with the rest.")
     ],
     tasks: Tasks = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first tasks of the set.")] = None,

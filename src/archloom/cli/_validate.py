@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="WORKFLOW...", help="Workflow files (YAML).")],
+    files: Annotated[list[Path], typer.Argument(metavar="WORKFLOW", help="Workflow files (YAML).")],
     json: Json = False,
 ) -> None:
     """Check workflow files; all errors at once, nothing is run."""
