@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from archloom.graphs._library import library_names
 from archloom.graphs._models import ModelSpec
@@ -47,19 +47,22 @@ _HOLES: dict[str, Any] = {
 def document_schema() -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a workflow document and of a search space."""
     definitions: dict[str, Any] = {f"hole_{name}": hole for name, hole in _HOLES.items()}
-    holes = [{"$ref": f"#/$defs/hole_{name}"} for name in _HOLES]
 
-    def take(schema: dict[str, Any]) -> dict[str, Any]:
+    def plain(model: Any) -> dict[str, Any]:
+        schema = TypeAdapter(model).json_schema(ref_template="#/$defs/{model}")
         definitions.update(schema.pop("$defs", {}))
         return schema
 
-    def reference(model: Any) -> dict[str, Any]:
-        return take(TypeAdapter(model).json_schema(ref_template="#/$defs/{model}"))
+    def opened(model: type[BaseModel]) -> dict[str, Any]:
+        schema = model.model_json_schema(ref_template="#/$defs/open_{model}")
+        definitions.update({f"open_{name}": _open(part) for name, part in schema.pop("$defs", {}).items()})
+        return _open(schema)
 
-    nodes = [
-        _node(take(cls.model_json_schema(ref_template="#/$defs/{model}")), name, holes)
-        for name, cls in node_types().items()
-    ]
+    nodes = [_node(opened(cls), name) for name, cls in node_types().items()]
+    models = plain(ModelSpec)
+    for option in models["oneOf"]:
+        named = definitions[option["$ref"].rpartition("/")[2]]
+        named["required"] = sorted({*named.get("required", []), "provider"})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "archloom workflow",
@@ -71,31 +74,40 @@ def document_schema() -> dict[str, Any]:
             "name": {"type": "string", "description": "Name for people; by default that of the file."},
             "doc": {"type": "string", "description": "What it is for."},
             "answer": {"enum": list(get_args(AnswerFormat)), "description": "How the final answer is read."},
-            "models": {"type": "object", "minProperties": 1, "additionalProperties": reference(ModelSpec)},
-            "budget": reference(Budget),
+            "models": {"type": "object", "minProperties": 1, "additionalProperties": models},
+            "budget": opened(Budget),
             "nodes": {
                 "type": "object",
                 "minProperties": 1,
                 "additionalProperties": {"anyOf": [*nodes, _use()]},
             },
             "output": {
-                "anyOf": [{"type": "string"}, *holes],
+                "anyOf": [{"type": "string"}, {"$ref": "#/$defs/hole_choose"}],
                 "description": "The node that gives the answer.",
             },
-            "search": reference(SearchSpec),
+            "search": plain(SearchSpec),
         },
         "$defs": definitions,
     }
 
 
-def _node(schema: dict[str, Any], name: str, holes: list[dict[str, str]]) -> dict[str, Any]:
-    """A node type's schema in which every field but its type may be a hole."""
+def _open(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema in which every field may be a hole."""
+    holes = [{"$ref": f"#/$defs/hole_{name}"} for name in _HOLES]
     properties = {
-        field: value if field == "type" else {"anyOf": [value, *holes], "description": value.get("description", "")}
+        field: {"anyOf": [value, *holes], "description": value.get("description", "")}
         for field, value in schema["properties"].items()
     }
-    properties["type"] = {"const": name, "description": properties["type"].get("description", "")}
-    properties["optional"] = {"type": "boolean", "description": "A search may leave this node out."}
+    return {**schema, "properties": properties}
+
+
+def _node(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """A node type's schema with what a document adds to its fields; its type is fixed."""
+    properties = {
+        **schema["properties"],
+        "type": {"const": name, "description": schema["properties"]["type"]["description"]},
+        "optional": {"type": "boolean", "description": "A search may leave this node out."},
+    }
     return {**schema, "properties": properties, "required": sorted({*schema.get("required", []), "type"})}
 
 
@@ -108,7 +120,15 @@ def _use() -> dict[str, Any]:
         "properties": {
             "use": {"enum": list(library_names()), "description": "Graph of the library."},
             "with": {"type": "object", "description": "Values of its parameters; holes are allowed."},
-            "after": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-            "optional": {"type": "boolean"},
+            "after": {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}},
+                    {"$ref": "#/$defs/hole_choose"},
+                    {"$ref": "#/$defs/hole_subset"},
+                ],
+                "description": "Nodes whose candidates it is given.",
+            },
+            "optional": {"type": "boolean", "description": "A search may leave it out, with all nodes it stands for."},
         },
     }

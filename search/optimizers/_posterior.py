@@ -30,7 +30,7 @@ import numpy as np
 from archloom.search._objective import Array
 
 _LEAST_SPREAD = 1e-3  # the first scores may all be equal
-_JITTER = 1e-10  # keeps Cholesky factors of covariances with known (zero-variance) rows alive
+_JITTER = 1e-10
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,13 @@ class Variances:
         return cls(*(spread * share for share in vars(cls()).values()))
 
 
+def _factor(matrix: Array) -> Array:
+    """Cholesky factor of a covariance or precision, also where rows are known (zero variance), or where almost no
+    noise makes the precision so large that rounding alone would cost it its definiteness."""
+    scale = max(1.0, float(np.abs(np.diag(matrix)).max(initial=0.0)))
+    return np.asarray(np.linalg.cholesky(matrix + _JITTER * scale * np.eye(len(matrix))))
+
+
 class Posterior:
     """Beliefs given the scores observed so far.
 
@@ -103,7 +110,7 @@ class Posterior:
         """L, the factor of the data's precision, and b, the information vector; for rows with data."""
         seen, noise = self._seen[self._rows], self._variances.noise
         precision = (np.diag(self._n[self._rows]) - (seen * self._shrink) @ seen.T) / noise
-        factor = np.linalg.cholesky(precision + _JITTER * np.eye(len(seen)))
+        factor = _factor(precision)
         information = self._scores[self._rows].sum(axis=1) - seen @ (self._shrink * self._scores.sum(axis=0))
         return factor, information / noise
 
@@ -154,7 +161,7 @@ class Posterior:
 
     def draw_values(self, rng: np.random.Generator, draws: int) -> Array:
         """Joint draws of all values: a column per draw."""
-        root = np.linalg.cholesky(self.value_cov + _JITTER * np.eye(len(self.value)))
+        root = _factor(self.value_cov)
         return np.asarray(self.value[:, None] + root @ rng.standard_normal((len(root), draws)))
 
     def draw_totals(self, rng: np.random.Generator, draws: int, observed: Array) -> Array:
@@ -167,7 +174,7 @@ class Posterior:
         """
         spread = np.zeros((len(self.level), 1))
         if draws:
-            root = np.linalg.cholesky(self.level_cov + _JITTER * np.eye(len(self.level)))
+            root = _factor(self.level_cov)
             spread = root @ rng.standard_normal((len(root), draws))
         known, predicted = np.nan_to_num(observed), np.exp(self.level[:, None] + self.task_effect)
         # Duan's smearing (1983): the exponential of a mean logarithm falls short of the mean by a common factor.

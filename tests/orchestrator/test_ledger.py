@@ -163,9 +163,7 @@ async def test_who_stops_waiting_for_room_reserves_nothing() -> None:
     needs=st.lists(NEEDS, min_size=1, max_size=12),
     shares=st.lists(st.floats(0, 1), min_size=12, max_size=12),
 )
-def test_calls_that_wait_for_room_never_exceed_a_limit(
-    budget: Budget, needs: list[Usage], shares: list[float]
-) -> None:
+def test_calls_that_wait_for_room_never_exceed_a_limit(budget: Budget, needs: list[Usage], shares: list[float]) -> None:
     ledger = Ledger(budget)
     refused: list[Usage] = []
 

@@ -25,13 +25,13 @@ nodes:
   draft:
     type: generator
     model: m
-    samples: {choose: [1, 3, 6]}
+    samples: {choose: [1, 5]}
     temperature: {choose: [0.3, 0.9]}
     max_tokens: 64
   judged: {type: verifier, model: m, max_tokens: 64, after: draft, optional: true}
   answer: {type: vote, after: judged}
 output: answer
-search: {tasks: "simulated:t?size=40", search_tasks: 12, report_tasks: 16, seed: 3}
+search: {tasks: "simulated:t?size=40", search_tasks: 6, report_tasks: 8, seed: 3}
 """
 OPTIMIZERS = ["race", "random", "tpe"]
 
@@ -91,14 +91,13 @@ async def test_finished_search_is_shown_again_without_a_call(tmp_path: Path) -> 
     assert (_files(tmp_path / "a"), _charged(tmp_path / "a")) == before
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("keep_store", [True, False], ids=["same store", "store lost"])
+@pytest.mark.parametrize(("optimizer", "keep_store"), [("race", True), ("race", False), ("tpe", False)])
 async def test_search_cut_anywhere_ends_in_the_same_bytes(tmp_path: Path, optimizer: str, keep_store: bool) -> None:
     chosen = f"search.optimizer={optimizer}"
     store = MemoryStore()
     await _search(tmp_path / "whole", chosen, store=store)
     events = (tmp_path / "whole/events.jsonl").read_bytes().splitlines(keepends=True)
-    for share in (0.0, 0.1, 0.35, 0.6, 0.85, 1.0):
+    for share in (0.0, 0.15, 0.5, 0.85, 1.0):
         folder = tmp_path / f"cut-{share}"
         folder.mkdir()
         kept = events[: 1 + round(share * (len(events) - 2))]
@@ -125,24 +124,25 @@ async def test_report_follows_from_the_log(tmp_path: Path) -> None:
         if row.score is None:
             assert row.role == "tried"
             continue
-        assert row.tasks == len(seen) == 16
+        assert row.tasks == len(seen) == 8
         assert row.score == pytest.approx(fmean(cell["score"] for cell in seen))
         assert row.tokens == pytest.approx(fmean(cell["tokens"] for cell in seen))
 
 
 @pytest.mark.parametrize("limit", ["tokens", "calls"])
-@pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.9])
-async def test_budget_is_never_exceeded(tmp_path: Path, limit: str, share: float) -> None:
+async def test_budget_is_never_exceeded(tmp_path: Path, limit: str) -> None:
     await _search(tmp_path / "free")
-    most = int(share * getattr(_charged(tmp_path / "free"), limit))
-    try:
-        result = await _search(tmp_path / "bound", f"search.budget.{limit}={most}")
-    except NoEvidenceError:
-        assert share < 0.1, "the budget has room for some evidence"
-    else:
-        assert result.budget_ended
-        assert (tmp_path / "bound/best.yaml").exists()
-    assert getattr(_charged(tmp_path / "bound"), limit) <= most
+    for share in (0.01, 0.3, 0.9):
+        folder = tmp_path / str(share)
+        most = int(share * getattr(_charged(tmp_path / "free"), limit))
+        try:
+            result = await _search(folder, f"search.budget.{limit}={most}")
+        except NoEvidenceError:
+            assert share < 0.1, "the budget has room for some evidence"
+        else:
+            assert result.budget_ended
+            assert (folder / "best.yaml").exists()
+        assert getattr(_charged(folder), limit) <= most
 
 
 async def test_report_has_its_share_of_the_budget(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_more_samples_win_where_they_help(tmp_path: Path) -> None:
     """Every wrong answer differs, so the right one wins every vote that it takes part in twice."""
     text = SPACE.replace("skill: [2, 2]", "skill: [50, 50], wrong_answers: 400, wrong_skew: 0")
     result = await _search(tmp_path, text=text)
-    assert result.winner.nodes["draft"].samples == 6  # type: ignore[attr-defined]
+    assert result.winner.nodes["draft"].samples == 5  # type: ignore[attr-defined]
     assert "One call" not in result.report.verdict
     assert result.report.rows[0].score is not None
     assert result.report.rows[0].score > 0.8
@@ -240,7 +240,7 @@ async def test_workflow_files_say_where_they_come_from(tmp_path: Path) -> None:
     result = await _search(tmp_path)
     comment = _comment((tmp_path / "best.yaml").read_text().splitlines())
     assert comment[0] == f"# Found by archloom search: {result.held.winner.name}"
-    assert "on 16 held-out tasks" in comment[1]
+    assert "on 8 held-out tasks" in comment[1]
     assert comment[2] == "# tasks: simulated:t?size=40"
     assert comment[4] == f"# optimizer race, seed 3, configuration {result.winner.id}"
 
