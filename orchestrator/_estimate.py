@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from archloom.graphs import Configuration
-from archloom.nodes import Candidate, Candidates, ModelNode, Task
+from archloom.nodes import Candidate, Candidates, ModelNode, PromptError, Request, Task
 from archloom.orchestrator._ledger import ZERO, Usage
 from archloom.orchestrator.models import Samplers
 
@@ -45,13 +45,21 @@ def estimate(configuration: Configuration, samplers: Samplers, task: Task) -> Ma
                 need = sampler.need(request.messages, node.sampling)
                 for _ in range(request.n * node.attempts):
                     most = most + need
-            for request in node.requests(task, tuple(replace(c, text="", critiques=()) for c in longest[:1])):
+            for request in _shortest_requests(node, task, longest):
                 tokens_in = sampler.client.prompt_tokens_bound(request.messages) // _LEAST_BYTES
                 for _ in range(request.n):
                     least = least + Usage.of_call(sampler.price, tokens_in, 0)
         given_most[name] = tuple(map(_in_words, node.longest(longest)))
         out[name] = NodeEstimate(name, least, most)
     return out
+
+
+def _shortest_requests(node: ModelNode, task: Task, longest: Candidates) -> tuple[Request, ...]:
+    """What it asks about a single empty candidate; nothing when its prompt needs more than that."""
+    try:
+        return node.requests(task, tuple(replace(first, text="", critiques=()) for first in longest[:1]))
+    except PromptError:
+        return ()
 
 
 def _in_words(longest: Candidate) -> Candidate:

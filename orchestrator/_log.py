@@ -16,6 +16,8 @@ from archloom.orchestrator._ledger import Usage
 from archloom.orchestrator.errors import RunLogError
 
 LOG_VERSION = 1
+_FILE = "events.jsonl"
+_OTHER_FOLDER = "Name another folder with --out, or remove this one."
 
 
 class Event(BaseModel):
@@ -89,7 +91,8 @@ class RunLog:
     def __init__(self, folder: Path, events: list[AnyEvent]) -> None:
         self.folder = folder
         self.events = events
-        self._file = (folder / "events.jsonl").open("ab")
+        self._file = (folder / _FILE).open("ab")
+        self._file.truncate(len(_whole_lines(folder / _FILE)))
 
     @classmethod
     def open(
@@ -103,14 +106,14 @@ class RunLog:
         """Starts a run in this folder, or goes on with it.
 
         Raises:
-            RunLogError: the folder holds another run.
+            RunLogError: the folder holds another run, which is left as it is, or cannot be used.
         """
         path = Path(folder)
-        events: list[AnyEvent] = []
-        if (path / "events.jsonl").exists():
-            events = read_events(path, repair=True)
-        else:
+        try:
             path.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise RunLogError(f"{path}: cannot be a run folder: {exc.strerror}.", hint=_OTHER_FOLDER) from exc
+        events = read_events(path) if (path / _FILE).exists() else []
         if events:
             started = events[0]
             assert isinstance(started, Started)
@@ -119,7 +122,7 @@ class RunLog:
                 what = ", ".join(changed) or f"it is a run of 'archloom {started.kind}'"
                 raise RunLogError(
                     f"{path}: holds another run; different: {what}.",
-                    hint="Name another folder with --out, or remove this one.",
+                    hint=_OTHER_FOLDER,
                 )
         log = cls(path, events)
         if not events:
@@ -146,29 +149,15 @@ class RunLog:
         self._file.close()
 
 
-def read_events(folder: str | os.PathLike[str], *, repair: bool = False) -> list[AnyEvent]:
-    """All events of a run folder.
-
-    Args:
-        folder: The folder.
-        repair: Cut a last line that is incomplete off the file.
+def read_events(folder: str | os.PathLike[str]) -> list[AnyEvent]:
+    """All events of a run folder; a last line that is still being written, or was cut by a kill, is left out.
 
     Raises:
-        RunLogError: there is no log, or a line before the last cannot be read.
+        RunLogError: there is no log, or a line cannot be read.
     """
-    path = Path(folder) / "events.jsonl"
-    try:
-        data = path.read_bytes()
-    except OSError as exc:
-        raise RunLogError(
-            f"{path}: cannot be read: {exc.strerror}.", hint="Name the folder of a run."
-        ) from exc
-    whole = data[: data.rfind(b"\n") + 1]
-    if repair and len(whole) < len(data):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
+    path = Path(folder) / _FILE
     events: list[AnyEvent] = []
-    for number, line in enumerate(whole.splitlines(), 1):
+    for number, line in enumerate(_whole_lines(path).splitlines(), 1):
         try:
             events.append(_adapter.validate_json(line))
         except ValidationError as exc:
@@ -178,6 +167,14 @@ def read_events(folder: str | os.PathLike[str], *, repair: bool = False) -> list
     if events and not isinstance(events[0], Started):
         raise RunLogError(f"{path}:1: a run log begins with 'started'.")
     return events
+
+
+def _whole_lines(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise RunLogError(f"{path}: cannot be read: {exc.strerror}.", hint="Name the folder of a run.") from exc
+    return data[: data.rfind(b"\n") + 1]
 
 
 def library_versions() -> dict[str, str]:

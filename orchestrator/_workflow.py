@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from functools import cached_property, partial
 from types import TracebackType
@@ -146,7 +146,9 @@ class Workflow:
         assert isinstance(events[-1], RunResult), "a stream ends with its result"
         return events[-1]
 
-    async def stream(self, task: Task | str, *, replicate: int = 0) -> AsyncIterator[NodeOutcome | RunResult]:
+    async def stream(
+        self, task: Task | str, *, replicate: int = 0
+    ) -> AsyncGenerator[NodeOutcome | RunResult, None]:
         """The outcome of each node as it finishes, and the result last."""
         asked = Task.ask(task) if isinstance(task, str) else task
         async with AsyncExitStack() as stack:
@@ -166,6 +168,10 @@ class Workflow:
         Its input is ``{"messages": [...]}`` (LangChain messages or OpenAI-style mappings), a question, or a
         ``Task``; its output is ``{"messages": [the answer], "answer", "tokens", "cost_usd", "truncated",
         "error"}``. Enter the workflow (``async with workflow:``) around its use, so that its models are running.
+
+        Args:
+            checkpointer: Keeps finished nodes, so that a thread which is taken up again does not repeat them. It
+                also keeps the input, which should then be messages or a question.
         """
 
         async def start(given: object) -> Execution:

@@ -47,10 +47,9 @@ class Cells:
         """
         if cell.task not in self._column:
             raise UnknownTaskError(f"Task {cell.task!r} is not among the {len(self.task_ids)} tasks of this search.")
-        address = (cell.config, cell.task, cell.replicate)
-        if address in self._cells:
-            self._count(self._cells[address], -1)
-        self._cells[address] = cell
+        if cell.key in self._cells:
+            self._count(self._cells[cell.key], -1)
+        self._cells[cell.key] = cell
         self._count(cell, 1)
 
     def _count(self, cell: Cell, sign: int) -> None:

@@ -16,9 +16,8 @@ from archloom.tasks import load_tasks
 ROOT = Path(__file__).resolve().parent.parent / "examples"
 WORKFLOWS = sorted(path for path in ROOT.rglob("*.yaml") if "archloom: 1" in path.read_text())
 OFFLINE = [
-    path for path in WORKFLOWS
-    if all(spec["provider"] in {"scripted", "simulated"} for spec in Document.load(path).data["models"].values())  # type: ignore[union-attr,call-overload,index]
-]  # fmt: skip
+    path for path in WORKFLOWS if {*re.findall(r"provider: (\w+)", path.read_text())} <= {"scripted", "simulated"}
+]
 
 
 def _id(path: Path) -> str:

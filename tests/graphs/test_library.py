@@ -77,7 +77,7 @@ def test_defaults_can_be_overridden(name: str) -> None:
 def test_every_parameter_can_be_one_choice(name: str) -> None:
     """A parameter may be used in several places; a choice for it is the same in all of them."""
     for key in _parameters(name):
-        options = ["m", "judge"] if key in _needed(name) else [2, 3]
+        options = ["m", "judge"] if key in _needed(name) else [1, 2]
         document = _document(name, {key: {"choose": options}})
         [hole] = document.holes
         assert hole.options == tuple(options)

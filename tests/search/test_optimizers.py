@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from subprocess import run as run_process
@@ -56,6 +55,17 @@ def test_full_evaluations_ask_for_one_configuration_on_all_tasks(name: str) -> N
     steps = [step for step, _ in run(make_optimizer(name, space, TASKS, Objective()), space)]
     assert all(len(step) == 1 and step[0].task_ids == TASKS for step in steps)
     assert len(steps) == len(space.points())
+
+
+def test_random_picks_are_independent_of_each_other() -> None:
+    space = Space([Axis("hole", tuple(range(50)))])
+    steps = []
+    for seed in range(300):
+        optimizer = make_optimizer("random", space, ("a",), Objective(), seed=seed)
+        (first,), (second,) = optimizer.ask(), optimizer.ask()
+        steps.append(second.point[0] - first.point[0])
+    assert sum(abs(step) <= 2 for step in steps) < 0.2 * len(steps)
+    assert abs(sum(steps)) / len(steps) < 5
 
 
 @pytest.mark.parametrize("name", ["random", "tpe"])
@@ -134,15 +144,21 @@ def test_tpe_turns_to_configurations_within_the_limits() -> None:
     assert sum(used <= 8 for used in tokens[20:]) > sum(used <= 8 for used in tokens[:20])
 
 
-def test_optuna_stays_quiet_and_keeps_the_users_verbosity(capfd: pytest.CaptureFixture[str]) -> None:
-    import optuna
+def test_optuna_stays_quiet_and_keeps_the_users_verbosity() -> None:
+    code = """
+import optuna
+from archloom.graphs import Objective
+from archloom.search.optimizers import make_optimizer
+from archloom.testing._optimizers import run, small_space
 
-    optuna.logging.set_verbosity(logging.INFO)
-    space = small_space()
-    list(run(make_optimizer("tpe", space, TASKS, Objective(), options={"startup": 2}), space))
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
-    assert optuna.logging.get_verbosity() == logging.INFO
+optuna.logging.set_verbosity(optuna.logging.DEBUG)
+space = small_space()
+steps = list(run(make_optimizer("tpe", space, ("a",), Objective(), options={"startup": 2}), space))
+assert len(steps) == 15
+assert optuna.logging.get_verbosity() == optuna.logging.DEBUG
+"""
+    done = run_process([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_heavy_libraries_are_not_imported_with_the_optimizers() -> None:

@@ -110,12 +110,12 @@ def test_mean_costs_are_predicted_from_logs_without_bias() -> None:
     rng = np.random.default_rng(4)
     alike = Kernels.of(space.encode(space.points()), space.blocks)
     logs = rng.normal(0, 1, 12) @ space.encode(space.points()).T
-    costs = np.exp(logs[:, None] + rng.normal(0, 0.3, 40) + rng.normal(0, 0.3, (36, 40)))
+    costs = np.exp(logs[:, None] + rng.normal(0, 0.3, 40) + rng.normal(0, 0.6, (36, 40)))
     seen = np.where(rng.random(costs.shape) < 0.3, costs, np.nan)
     posterior = Posterior(np.log(seen), alike, fit_variances(np.log(seen), alike))
     expected = posterior.draw_totals(rng, 0, seen)[:, 0]
     assert np.mean(expected / costs.mean(axis=1)) == pytest.approx(1, abs=0.05)
-    assert np.std(expected / costs.mean(axis=1)) < 0.15
+    assert np.std(expected / costs.mean(axis=1)) < 0.2
     whole = Posterior(np.log(costs), alike, Variances())
     np.testing.assert_allclose(whole.draw_totals(rng, 3, costs), costs.mean(axis=1)[:, None].repeat(3, axis=1))
 

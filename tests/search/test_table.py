@@ -46,6 +46,8 @@ def test_cells_are_paid_for_as_they_are_observed(evaluator: TableEvaluator) -> N
     assert (first.task, first.score, first.tokens, first.cost_usd) == ("1", 0.0, 12, 0.25)
     assert (second.latency_s, second.calls, second.config) == (2.0, 2, "planner=A + solver=A")
     assert evaluator.spent_usd == pytest.approx(0.75)
+    evaluator.observe([Observation((0, 1), ("0",))])
+    assert evaluator.spent_usd == pytest.approx(0.875)
     assert evaluator.brute_force_usd == pytest.approx(2.0)
 
 

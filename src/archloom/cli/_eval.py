@@ -15,7 +15,7 @@ from archloom.cli._ready import check_models
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
-    from archloom.graphs import Configuration
+    from archloom.graphs import Configuration, Document
     from archloom.search import Comparison
     from archloom.tasks import TaskSet
 
@@ -26,9 +26,13 @@ def eval_(
         list[Path], typer.Argument(metavar="WORKFLOW", help="Workflow files; the first is compared with the rest.")
     ],
     tasks: Tasks = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option("--held-out", metavar="FOLDER", help="The tasks that this search run kept for its report."),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first tasks of the set.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME.")
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME-DIGEST.")
     ] = None,
     baselines: Annotated[bool, typer.Option(help="Add a single call and self-consistency at the same tokens.")] = True,
     max_tokens: MaxTokens = None,
@@ -46,17 +50,13 @@ def eval_(
     from archloom.graphs import Document
     from archloom.nodes import Budget
     from archloom.orchestrator import configuration_of
-    from archloom.tasks import load_tasks
 
     documents = [Document.load(path, overrides=set or []) for path in workflows]
     configurations = [configuration_of(document) for document in documents]
-    spec = tasks or documents[0].search.tasks
-    if spec is None:
-        raise UsageError("there is no task set.", hint="Name one with --tasks.")
-    task_set = load_tasks(spec, base=Path() if tasks else documents[0].folder)
+    task_set = _tasks(documents[0], tasks, held_out)
     task_set = task_set.take(limit) if limit else task_set
     check_models(documents)
-    folder = out or Path("runs") / f"eval-{documents[0].name}"
+    folder = out or Path("runs") / f"eval-{documents[0].name}-{configurations[0].id[:4]}{task_set.digest[:4]}"
     budget = Budget(tokens=max_tokens, cost_usd=max_usd)
     with Live(f"{len(configurations)} workflow(s) on {len(task_set)} tasks of {task_set.name}") as live:
         result = asyncio.run(_run(configurations, task_set, folder, store, budget, concurrency, baselines, live))
@@ -76,6 +76,21 @@ def eval_(
     if fail_below is not None and (result.rows[0].score or 0.0) < fail_below:
         typer.echo(f"archloom: {result.rows[0].score} is below {fail_below}.", err=True)
         raise typer.Exit(4)
+
+
+def _tasks(document: Document, tasks: str | None, held_out: Path | None) -> TaskSet:
+    """The task set that was named: of a search run, on the command line, or in the document."""
+    from archloom.search import held_out_tasks
+    from archloom.tasks import load_tasks
+
+    if held_out is not None:
+        if tasks is not None:
+            raise UsageError("--tasks and --held-out both name a task set.", hint="Use one of them.")
+        return held_out_tasks(held_out)
+    spec = tasks or document.search.tasks
+    if spec is None:
+        raise UsageError("there is no task set.", hint="Name one with --tasks.")
+    return load_tasks(spec, base=Path() if tasks else document.folder)
 
 
 async def _run(

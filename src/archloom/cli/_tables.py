@@ -19,29 +19,34 @@ def page_text(text: str, *, style: str | None = None) -> None:
 
 
 def comparison(rows: Sequence[Row]) -> None:
-    """One line a configuration: score with interval, cost, and the difference at matched tokens."""
+    """One line a configuration: score with interval, cost, and the difference at matched tokens.
+
+    Columns that would say nothing about any of them (no price, nothing missing) are left out.
+    """
     from rich.table import Table
 
+    columns = {
+        "configuration": [row.name for row in rows],
+        "role": [row.role if any(other.role == "winner" for other in rows) else "" for row in rows],
+        "score": [f"{100 * (row.score or 0):.1f}" for row in rows],
+        "95 %": [_interval(row) for row in rows],
+        "tokens": [f"{row.tokens:,.0f}" for row in rows],
+        "USD": [f"{row.cost_usd:.5f}" if row.cost_usd else "" for row in rows],
+        "s": [f"{row.latency_s:.2f}" for row in rows],
+        "missing": [str(row.missing or "") for row in rows],
+        "at matched tokens": [_matched(row) for row in rows],
+    }
+    shown = {name: values for name, values in columns.items() if any(values)}
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("configuration")
-    table.add_column("role")
-    for name in ("score", "95 %", "tokens", "USD", "s", "missing", "at matched tokens"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        interval = f"[{100 * row.interval.low:.1f}, {100 * row.interval.high:.1f}]" if row.interval else ""
-        table.add_row(
-            row.name,
-            row.role,
-            f"{100 * (row.score or 0):.1f}",
-            interval,
-            f"{row.tokens:,.0f}",
-            f"{row.cost_usd:.5f}" if row.cost_usd else "0",
-            f"{row.latency_s:.2f}",
-            str(row.missing or ""),
-            _matched(row),
-            style="bold" if row.role == "winner" else None,
-        )
+    for name in shown:
+        table.add_column(name, justify="left" if name in {"configuration", "role"} else "right")
+    for row, values in zip(rows, zip(*shown.values(), strict=True), strict=True):
+        table.add_row(*values, style="bold" if row.role == "winner" else None)
     page().print(table)
+
+
+def _interval(row: Row) -> str:
+    return f"[{100 * row.interval.low:.1f}, {100 * row.interval.high:.1f}]" if row.interval else ""
 
 
 def _matched(row: Row) -> str:
