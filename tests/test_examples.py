@@ -63,7 +63,10 @@ def test_tasks_of_an_example_are_there(path: Path) -> None:
     document = Document.load(path)
     if document.holes:
         setting = prepare(document, document.search)
-        assert (len(setting.search), len(setting.report)) == (document.search.search_tasks, document.search.report_tasks)
+        assert (len(setting.search), len(setting.report)) == (
+            document.search.search_tasks,
+            document.search.report_tasks,
+        )
     else:
         assert len(load_tasks(str(document.search.tasks), base=document.folder)) > 0
 

@@ -69,7 +69,9 @@ def test_workflow_that_is_its_own_baseline_is_listed_once(cli: Cli) -> None:
 
 def test_single_call_has_nothing_to_be_matched_with(cli: Cli, folder: Path) -> None:
     text = (folder / "sim.yaml").read_text().replace("  answer: {type: vote, after: draft}\n", "")
-    (folder / "one.yaml").write_text(text.replace("output: answer", "output: draft").replace("samples: 5", "samples: 1"))
+    (folder / "one.yaml").write_text(
+        text.replace("output: answer", "output: draft").replace("samples: 5", "samples: 1")
+    )
     result = _eval(cli, "one.yaml")
     assert [row["name"] for row in result["rows"]] == ["one"]
     assert result["gaps"] == []
@@ -81,6 +83,25 @@ def test_several_workflows_are_compared_with_the_first(cli: Cli, folder: Path) -
     result = _eval(cli, "sim.yaml", "one.yaml", "--no-baselines")
     assert [row["name"] for row in result["rows"]] == ["sim", "one"]
     assert [gap["name"] for gap in result["gaps"]] == ["one"]
+
+
+def test_held_out_tasks_of_a_search(cli: Cli, folder: Path) -> None:
+    assert cli("search", "space.yaml", "--out", "found")[0] == 0
+    rows = _eval(cli, "found/best.yaml", "--held-out", "found", "--out", "r")["rows"]
+    events = [json.loads(line) for line in (folder / "found/events.jsonl").read_text().splitlines()]
+    reported = {event["cell"]["task"] for event in events if event.get("part") == "report"}
+    own = _cells(folder / "r")[rows[0]["config_id"]]
+    assert set(own) == reported
+    found = _cells(folder / "found")[rows[0]["config_id"]]
+    assert own == {task: found[task] for task in reported}, "the same workflow does the same on the same tasks"
+
+
+@pytest.mark.parametrize("name", ["none", "evaluated"])
+def test_held_out_needs_a_search(cli: Cli, name: str) -> None:
+    assert cli("eval", "sim.yaml", "--limit", "2", "--out", "evaluated")[0] == 0
+    code, _, err = cli("eval", "sim.yaml", "--held-out", name, "--out", "r")
+    assert code == 2
+    assert "[archloom-E320]" in err
 
 
 def test_table_as_text(cli: Cli) -> None:

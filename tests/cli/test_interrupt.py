@@ -11,7 +11,11 @@ COMMAND = [sys.executable, "-c", "from archloom.cli import main; main()"]
 
 
 def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(folder: Path) -> None:
-    text = (folder / "space.yaml").read_text().replace("tokens: 20", "tokens: 20, sleep: true, latency_s: 0.01, tokens_per_s: 5000")
+    text = (
+        (folder / "space.yaml")
+        .read_text()
+        .replace("tokens: 20", "tokens: 20, sleep: true, latency_s: 0.01, tokens_per_s: 5000")
+    )
     (folder / "w.yaml").write_text(text)
     search = [*COMMAND, "search", "w.yaml", "--concurrency", "2", "--store"]
     process = subprocess.Popen([*search, "a.sqlite", "--out", "a"], stderr=subprocess.PIPE, text=True)

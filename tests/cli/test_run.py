@@ -81,9 +81,7 @@ def test_second_run_costs_the_same_and_reads_the_store(cli: Cli) -> None:
     assert [(row["samples"], row["tokens_out"]) for row in before] == [(3, 9)]
 
 
-def test_store_may_be_named_by_option_or_environment(
-    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_store_may_be_named_by_option_or_environment(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cli("run", "good.yaml", "q", "--store", "a/one.sqlite")
     monkeypatch.setenv("ARCHLOOM_STORE", "b/two.sqlite")
     cli("run", "good.yaml", "q")

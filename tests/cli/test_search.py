@@ -91,7 +91,7 @@ def test_command_line_overrides_the_search_block(cli: Cli, folder: Path) -> None
 def test_tasks_of_a_document_are_beside_it_and_those_of_the_command_here(cli: Cli, folder: Path) -> None:
     (folder / "sub").mkdir()
     text = (folder / "good.yaml").read_text().replace("samples: 3", "samples: {choose: [1, 3]}")
-    search = 'search: {tasks: q.jsonl, search_tasks: 3, report_tasks: 3}\n'
+    search = "search: {tasks: q.jsonl, search_tasks: 3, report_tasks: 3}\n"
     (folder / "sub/w.yaml").write_text(text + search)
     lines = [json.dumps({"question": f"What is {n}?", "answer": "56"}) for n in range(6)]
     (folder / "sub/q.jsonl").write_text("\n".join(lines))

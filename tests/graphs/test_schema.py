@@ -117,7 +117,9 @@ def test_uses_of_library_graphs_are_accepted(schema: Draft202012Validator, name:
 
 def test_every_node_type_and_field_is_described() -> None:
     definitions = document_schema()["properties"]["nodes"]["additionalProperties"]["anyOf"]
-    by_type: dict[str, Any] = {each["properties"]["type"]["const"]: each for each in definitions if "type" in each["properties"]}
+    by_type: dict[str, Any] = {
+        each["properties"]["type"]["const"]: each for each in definitions if "type" in each["properties"]
+    }
     assert set(by_type) == set(node_types())
     undescribed = [
         f"{name}.{field}"

@@ -147,6 +147,14 @@ def _calls(result: RunResult, node: str) -> int:
     return next(outcome.usage.calls for outcome in result.nodes if outcome.node == node)
 
 
+async def test_what_is_stored_counts_for_the_first_of_equal_nodes() -> None:
+    one, two = workflow(draft=DRAFT), workflow(a=DRAFT, b=DRAFT, vote=Vote(after=("a", "b")))
+    async with ModelPool(MemoryStore(), client=lambda spec: FunctionClient(words)) as pool:
+        await Workflow(one, pool=pool).arun(tasks(1)[0])
+        rows = plan(two, pool.peek(two), tasks(1, 2), pool.store)
+    assert [(each.stored, each.missing) for each in rows] == [(3, 3), (0, 6), (None, None)]
+
+
 async def test_tasks_that_ask_the_same_are_paid_once() -> None:
     configuration = workflow(draft=DRAFT)
     twins = [Task.ask("The same?", id="a"), Task.ask("The same?", id="b")]

@@ -199,7 +199,9 @@ async def test_more_samples_win_where_they_help(tmp_path: Path) -> None:
 
 
 async def test_failures_are_counted_and_are_no_wrong_answers(tmp_path: Path) -> None:
-    text = SPACE.replace("tokens: 20", "tokens: 20, fail: 0.3, retries: 0").replace("judged: {", "judged: {min_success: 9, ")
+    text = SPACE.replace("tokens: 20", "tokens: 20, fail: 0.3, retries: 0").replace(
+        "judged: {", "judged: {min_success: 9, "
+    )
     text = text.replace("    max_tokens: 64\n  judged", "    max_tokens: 64\n    min_success: 3\n  judged")
     result = await _search(tmp_path, text=text)
     cells = [event.cell for part in ("search", "report") for event in _observed(tmp_path, part)]
@@ -208,7 +210,11 @@ async def test_failures_are_counted_and_are_no_wrong_answers(tmp_path: Path) -> 
     assert {(cell["score"], cell["answer"]) for cell in failed} == {(None, None)}
     for row in result.report.rows:
         part = "search" if row.score is None else "report"
-        own = {event.cell["task"]: event.cell for event in _observed(tmp_path, part) if event.cell["config"] == row.config_id}
+        own = {
+            event.cell["task"]: event.cell
+            for event in _observed(tmp_path, part)
+            if event.cell["config"] == row.config_id
+        }
         assert row.missing == sum(cell["error"] is not None for cell in own.values())
         if row.score is not None:
             assert row.score == pytest.approx(fmean(cell["score"] or 0.0 for cell in own.values()))
@@ -225,9 +231,7 @@ async def test_search_in_which_everything_fails_recommends_nothing(tmp_path: Pat
 async def test_recommendation_is_within_the_limits(tmp_path: Path) -> None:
     text = SPACE.replace("skill: [2, 2]", "skill: [50, 50], wrong_answers: 400, wrong_skew: 0")
     free = await _search(tmp_path / "free", "search.objective={maximize: score}", text=text)
-    bound = await _search(
-        tmp_path / "bound", "search.objective={maximize: score, within: {calls: 3}}", text=text
-    )
+    bound = await _search(tmp_path / "bound", "search.objective={maximize: score, within: {calls: 3}}", text=text)
     assert _mean_calls(tmp_path / "free", free.winner.id) > 3
     assert _mean_calls(tmp_path / "bound", bound.winner.id) <= 3
 

@@ -34,7 +34,9 @@ def eval_(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/eval-NAME-DIGEST.")
     ] = None,
-    baselines: Annotated[bool, typer.Option(help="Add a single call and self-consistency at the same tokens.")] = True,
+    baselines: Annotated[
+        bool, typer.Option(help="Add a single call, and self-consistency and best-of-n at the same tokens.")
+    ] = True,
     max_tokens: MaxTokens = None,
     max_usd: MaxUsd = None,
     fail_below: Annotated[

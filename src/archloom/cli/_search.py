@@ -113,9 +113,7 @@ def _show(result: SearchResult) -> None:
 
     report = result.report
     rows = [row for row in report.rows if row.score is not None]
-    page_text(
-        f"\nPareto front on {rows[0].tasks if rows else 0} held-out tasks ({report.objective})", style="bold"
-    )
+    page_text(f"\nPareto front on {rows[0].tasks if rows else 0} held-out tasks ({report.objective})", style="bold")
     page_text(front_chart([row for row in rows if row.name in report.front]))
     comparison(rows)
     page_text(f"\n{report.verdict}")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Self, TypeAlias
 
 from archloom.nodes import Messages, Sampling
+from archloom.orchestrator.errors import ModelCallError
 from archloom.orchestrator.models import Client, Completion
 
 
@@ -118,17 +119,24 @@ class ShuffledClient:
         await self._client.__aexit__(*exc)
 
     async def complete(self, messages: Messages, sampling: Sampling, *, seed: int) -> Completion:
-        """The other client's completion, when its turn has come."""
-        completion = await self._client.complete(messages, sampling, seed=seed)
-        turn = asyncio.Event()
-        self._waiting.append(turn)
-        self._arrived.set()
-        await turn.wait()
+        """The other client's completion, or its failure, when its turn has come."""
+        try:
+            completion = await self._client.complete(messages, sampling, seed=seed)
+        except ModelCallError:
+            await self._turn()
+            raise
+        await self._turn()
         return completion
 
     def prompt_tokens_bound(self, messages: Messages) -> int:
         """That of the other client."""
         return self._client.prompt_tokens_bound(messages)
+
+    async def _turn(self) -> None:
+        turn = asyncio.Event()
+        self._waiting.append(turn)
+        self._arrived.set()
+        await turn.wait()
 
     async def _release(self) -> None:
         while True:
