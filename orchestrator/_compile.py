@@ -19,8 +19,11 @@ Start = Callable[[Any], Awaitable[Execution]]
 
 
 def compile_graph(
-    name: str, start: Start, write: Callable[[RunResult], Any],
-    *, checkpointer: BaseCheckpointSaver[Any] | None = None,
+    name: str,
+    start: Start,
+    write: Callable[[RunResult], Any],
+    *,
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
 ) -> Pregel[Any, Any, Any, Any]:
     """The LangGraph object that runs one task.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from archloom.graphs import Configuration
 from archloom.orchestrator._cell import Cell
@@ -29,7 +29,7 @@ class Evaluator:
 
     async def observe(
         self, configuration: Configuration, task_ids: Iterable[str], *, replicate: int = 0
-    ) -> AsyncIterator[tuple[Cell, RunResult]]:
+    ) -> AsyncGenerator[tuple[Cell, RunResult], None]:
         """The cells of a configuration on these tasks, in the order in which they are done.
 
         Raises:

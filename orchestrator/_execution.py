@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -140,11 +141,9 @@ class Execution:
         return _Stop(NoCandidatesError.code, f"nodes.{name}: no candidate reached it.")
 
     def _context(self, name: str, start_s: float, given: Candidates) -> NodeContext:
-        node = self.configuration.nodes[name]
-        limits = [limit for limit in (
-            None if self.configuration.budget.time_s is None else self.configuration.budget.time_s - start_s,
-            node.budget.time_s if node.budget else None,
-        ) if limit is not None]
+        whole, own = self.configuration.budget, self.configuration.nodes[name].budget
+        left_s = math.inf if whole.time_s is None else whole.time_s - start_s
+        own_s = math.inf if own is None or own.time_s is None else own.time_s
         return NodeContext(
             node=name,
             task=self.task,
@@ -152,8 +151,8 @@ class Execution:
             samplers=self._samplers,
             ordinal=self._ordinals.get(Asker(name, given=bool(given)), 0),
             replicate=self._replicate,
-            ledgers=node_ledgers(self._ledger, node.budget),
-            time_left_s=min(limits, default=float("inf")),
+            ledgers=node_ledgers(self._ledger, own),
+            time_left_s=min(left_s, own_s),
         )
 
     def result(self) -> RunResult:

@@ -78,9 +78,7 @@ class Decided(Event):
     fields: dict[str, Any] = {}
 
 
-AnyEvent: TypeAlias = Annotated[
-    Started | CellObserved | Stopped | NodeRan | Decided, Field(discriminator="event")
-]
+AnyEvent: TypeAlias = Annotated[Started | CellObserved | Stopped | NodeRan | Decided, Field(discriminator="event")]
 _adapter: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
@@ -161,9 +159,7 @@ def read_events(folder: str | os.PathLike[str]) -> list[AnyEvent]:
         try:
             events.append(_adapter.validate_json(line))
         except ValidationError as exc:
-            raise RunLogError(
-                f"{path}:{number}: not an event of this version: {exc.errors()[0]['msg']}."
-            ) from exc
+            raise RunLogError(f"{path}:{number}: not an event of this version: {exc.errors()[0]['msg']}.") from exc
     if events and not isinstance(events[0], Started):
         raise RunLogError(f"{path}:1: a run log begins with 'started'.")
     return events

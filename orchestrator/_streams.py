@@ -78,4 +78,3 @@ def _asked(node: ModelNode, given: Candidates) -> tuple[Request, ...]:
         return node.requests(_TASK, given)
     except _UNRENDERABLE:
         return ()
-

@@ -146,9 +146,7 @@ class Workflow:
         assert isinstance(events[-1], RunResult), "a stream ends with its result"
         return events[-1]
 
-    async def stream(
-        self, task: Task | str, *, replicate: int = 0
-    ) -> AsyncGenerator[NodeOutcome | RunResult, None]:
+    async def stream(self, task: Task | str, *, replicate: int = 0) -> AsyncGenerator[NodeOutcome | RunResult, None]:
         """The outcome of each node as it finishes, and the result last."""
         asked = Task.ask(task) if isinstance(task, str) else task
         async with AsyncExitStack() as stack:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
 
@@ -12,6 +14,7 @@ _MARKS = {
     "keep": "keep {}",
     "rounds": "{} rounds",
 }
+_LONGEST = 24
 
 
 def short_name(space: DocumentSpace, point: Point) -> str:
@@ -20,21 +23,45 @@ def short_name(space: DocumentSpace, point: Point) -> str:
     Choices of nodes that this configuration does not have are left out, and so are nodes that were not taken.
     """
     present = space.configuration(point).nodes
-    fields = [axis.name.split(".")[-1] for axis in space.axes]
+    places = [_place(axis.name, space.document.data["nodes"]) for axis in space.axes]
+    fields = [place.field for place in places]
     parts = []
-    for axis, index in zip(space.axes, point, strict=True):
-        path, option = axis.name.split("."), axis.options[index]
-        field, node = path[-1], ".".join(path[1:-1])
-        if path[0] == "nodes" and node.split("[")[0] not in present:
+    for axis, index, (node, field) in zip(space.axes, point, places, strict=True):
+        option = axis.options[index]
+        if node is not None and node not in present:
             continue
         if field == "optional":
-            parts.append(node)
+            parts.append(str(node))
         elif field == "after":
             parts.append(f"{node}←{'+'.join(map(str, option)) if isinstance(option, list) else option}")
         else:
-            mark = _MARKS.get(field, f"{field} {{}}" if isinstance(option, int | float) else "{}").format(option)
+            form = _MARKS.get(field, f"{field} {{}}" if isinstance(option, int | float) else "{}")
+            mark = form.format(_brief(option))
             parts.append(mark if fields.count(field) == 1 else f"{node} {mark}")
     return " ".join(parts) or "as written"
+
+
+class _Place(NamedTuple):
+    """Where a hole stands: the node it belongs to, if any, and the field there."""
+
+    node: str | None
+    field: str
+
+
+def _place(name: str, nodes: object) -> _Place:
+    assert isinstance(nodes, dict), "a document is checked when it is read"
+    inside = name.removeprefix("nodes.")
+    owners = [node for node in nodes if name.startswith("nodes.") and inside.startswith(f"{node}.")]
+    if not owners:
+        return _Place(None, name)
+    node = max(owners, key=len)
+    return _Place(node, inside.removeprefix(f"{node}."))
+
+
+def _brief(option: object) -> str:
+    """An option on one line; of a long text, such as a prompt, its beginning."""
+    text = " ".join(str(option).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def unique_names(space: DocumentSpace, points: list[Point]) -> dict[Point, str]:

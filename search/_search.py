@@ -21,7 +21,7 @@ from archloom.search._names import unique_names
 from archloom.search._of_document import DocumentSpace, space_of
 from archloom.search._report import build_report
 from archloom.search._study import Progress, Study, points_of
-from archloom.search.optimizers import Recommendation, make_optimizer
+from archloom.search.optimizers import Optimizer, Recommendation, make_optimizer
 from archloom.tasks import TaskSet, load_tasks
 from archloom.tools.errors import UsageError
 
@@ -51,7 +51,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class Setting:
-    """All that is needed to begin, checked: bad input is found before a folder is made or a model is started."""
+    """All that one search needs to begin, checked before a folder is made or a model is started."""
 
     document: Document
     spec: SearchSpec
@@ -59,6 +59,7 @@ class Setting:
     search: TaskSet
     report: TaskSet
     tasks_base: Path
+    optimizer: Optimizer
 
     @property
     def settings(self) -> dict[str, str]:
@@ -104,7 +105,12 @@ def prepare(document: Document, spec: SearchSpec, *, tasks_base: Path | None = N
         )
     base = tasks_base or document.folder
     search, report = load_tasks(spec.tasks, base=base).split(spec.search_tasks, spec.report_tasks, seed=spec.seed)
-    return Setting(document, spec, space, search, report, base)
+    task_ids = [example.task.id for example in search.examples]
+    random.Random(spec.seed).shuffle(task_ids)
+    optimizer = make_optimizer(
+        spec.optimizer, space, task_ids, spec.objective, seed=spec.seed, options=dict(spec.options)
+    )
+    return Setting(document, spec, space, search, report, base, optimizer)
 
 
 async def run_search(
@@ -134,13 +140,8 @@ async def run_search(
                 scorer=setting.search.scorer,
                 examples=(*setting.search.examples, *setting.report.examples),
             )
-            task_ids = [example.task.id for example in setting.search.examples]
-            random.Random(spec.seed).shuffle(task_ids)
-            optimizer = make_optimizer(
-                spec.optimizer, space, task_ids, spec.objective, seed=spec.seed, options=dict(spec.options)
-            )
             evaluator = Evaluator(pool, examples, concurrency=concurrency)
-            study = Study(space, evaluator, optimizer, log, objective=spec.objective, progress=progress)
+            study = Study(space, evaluator, setting.optimizer, log, objective=spec.objective, progress=progress)
             try:
                 found = await study.search()
                 say(f"search ended by {study.state.stopped}; now the held-out comparison")

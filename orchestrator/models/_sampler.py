@@ -37,26 +37,34 @@ class _Flight:
 
     Attributes:
         sent: When it left, in seconds of the event loop's clock; waiting for a slot is not the model's time.
+        answered: Done when the reply is here; keeping it is not the model's time either.
         waiting: How many wait for it.
         given_up_s: The longest that somebody waited in vain.
     """
 
     address: Address
     sent: asyncio.Future[float]
+    answered: asyncio.Future[None]
     task: asyncio.Task[Drawn | FailedSample | ArchloomError] = field(init=False)
     waiting: int = 0
     given_up_s: float = -math.inf
 
     async def wait(self, within_s: float) -> bool:
         """True when it has landed, false when it has been under way for longer than this."""
-        left_s = None
         if within_s < math.inf:
-            either: list[asyncio.Future[Any]] = [self.sent, self.task]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await self._first(self.sent)
             if self.sent.done():
-                left_s = max(0.0, self.sent.result() + within_s - asyncio.get_running_loop().time())
-        await asyncio.wait({self.task}, timeout=left_s)
-        return self.task.done()
+                left_s = self.sent.result() + within_s - asyncio.get_running_loop().time()
+                await self._first(self.answered, max(left_s, 0.0))
+                if not (self.answered.done() or self.task.done()):
+                    return False
+        await asyncio.wait({self.task})
+        return True
+
+    async def _first(self, mark: asyncio.Future[Any], timeout_s: float | None = None) -> None:
+        """Waits for this, for the end of the flight, or as long as that."""
+        either: list[asyncio.Future[Any]] = [mark, self.task]
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
 
 
 class Sampler:
@@ -144,7 +152,8 @@ class Sampler:
         return result
 
     def _take_off(self, address: Address, messages: Messages, sampling: Sampling) -> _Flight:
-        flight = _Flight(address, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        flight = _Flight(address, loop.create_future(), loop.create_future())
         # Not in a TaskGroup: a flight belongs to all who wait for it and may outlive the one that started it.
         flight.task = asyncio.create_task(self._fly(flight, messages, sampling))
         self._flights[address] = flight
@@ -184,6 +193,7 @@ class Sampler:
             async with self._limit:
                 await self._start()
                 completion = await self._call(flight, messages, sampling)
+            flight.answered.set_result(None)
             # To those who gave up it was late, and so it must be in every replay.
             latency_s = max(completion.latency_s, flight.given_up_s + _TICK_S)
             sample = Sample(

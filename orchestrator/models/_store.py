@@ -164,8 +164,15 @@ class SQLiteStore:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         row = (
-            *address, model, sample.text, sample.finish, sample.tokens_in, sample.tokens_out, sample.latency_s,
-            sample.logprob, time.time(),
+            *address,
+            model,
+            sample.text,
+            sample.finish,
+            sample.tokens_in,
+            sample.tokens_out,
+            sample.latency_s,
+            sample.logprob,
+            time.time(),
         )
         self._queue.put(_Write(row, loop, done))
         await done

@@ -10,7 +10,7 @@ import numpy as np
 from archloom.search._objective import Array
 from archloom.search.optimizers._posterior import Kernels, Posterior, Variances
 
-_DOUBT = 2.0  # standard deviation, in natural logarithms, of each component around its guess
+_DOUBT = 1.0  # standard deviation, in natural logarithms, of each component around its guess
 _FITTED = ("noise", "task", "main", "pair", "own")
 
 

@@ -28,7 +28,7 @@ class RaceOptions(Spec):
 
     batch: Annotated[int, Field(ge=1)] = 8
     """Tasks observed at a time."""
-    first_tasks: Annotated[int, Field(ge=1)] = 8
+    first_tasks: Annotated[int, Field(ge=1)] = 4
     """Tasks on which each configuration of the first, balanced design is observed."""
     regret: Annotated[float, Field(ge=0)] = 0.005
     """It stops when the expected loss of score against the unknown best is below this; 0 observes everything."""

@@ -23,17 +23,22 @@ Errors, one tree::
     ├── UsageError                exit 2: bad usage or document
     │   ├── DocumentError         every problem of a workflow file, with line and column
     │   ├── InvalidConfigurationError, OpenChoicesError
-    │   └── EmptySpaceError, UnknownOptimizerError, OptimizerOptionsError, TableError
+    │   ├── EmptySpaceError, UnknownOptimizerError, OptimizerOptionsError
+    │   └── TableError            a published table cannot be read
     ├── TaskError                 exit 2: a task set cannot be loaded
+    │   └── UnknownTaskSetError, TaskFileError, TooFewTasksError
     ├── NodeError                 a node could not do its work; the cell is recorded as failed
     │   ├── TooFewSamplesError, NoCandidatesError, UnparsedError, PromptError
     │   └── BudgetReachedError    a task's budget has no room for another call
     ├── ModelCallError            one request failed, with its class
     ├── ModelUnavailableError     a model cannot be used at all
-    │   └── ChecksumError
-    ├── StoreError, RunLogError
+    │   └── ChecksumError         weights are not the bytes the registry names
+    ├── StoreError                the sample store cannot be read or written
+    ├── RunLogError               exit 2: a run folder holds something else
     ├── SearchBudgetError         exit 3: the budget of the whole search is used up
     ├── SearchError               a search cannot go on
+    │   ├── NoEvidenceError, SpaceTooLargeError
+    │   └── UnknownConfigurationError, UnknownTaskError
     └── ToolError                 a tool could not do its work
         └── SandboxUnavailableError
 """

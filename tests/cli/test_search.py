@@ -124,6 +124,13 @@ def test_names_that_look_like_markup_are_shown_as_they_are(cli: Cli, folder: Pat
     assert "[/b]x" in cli("report", "r")[1]
 
 
+def test_name_of_a_document_cannot_lead_out_of_the_runs(cli: Cli, folder: Path) -> None:
+    before = set(folder.parent.iterdir())
+    assert cli("search", "space.yaml", "--set", "name=../../out")[0] == 0
+    assert (folder / "runs/out/best.yaml").exists()
+    assert set(folder.parent.iterdir()) == before
+
+
 def test_store_stats_count_samples_by_model(cli: Cli) -> None:
     cli("run", "good.yaml", "q")
     cli("run", "sim.yaml", "Simulated task t/0/0: find its number.")

@@ -353,6 +353,12 @@ def test_neighbours_of_a_node_that_is_left_out_are_joined(
     assert {name: each.after for name, each in left.nodes.items() if each.after} == edges
 
 
+def test_inputs_keep_the_place_of_the_node_that_is_left_out() -> None:
+    text = SPACE.replace("after: [a, b]", "after: a, optional: true").replace("after: c", "after: [b, c]")
+    document = Document.parse(text)
+    assert document.configure({"nodes.c.optional": False}).nodes["v"].after == ("b", "a")
+
+
 def test_nodes_left_out_in_a_row_are_joined_across() -> None:
     nodes = "  c: {type: critic, model: m, after: [a, b], optional: true}\n  d: {type: ranker, model: m, after: [c, a], optional: true}\n"
     document = _space(

@@ -153,7 +153,7 @@ async def test_who_stops_looking_stops_the_work() -> None:
         return call.text
 
     async with evaluator(reply) as on:
-        async with aclosing(on.observe(CONFIGURATION, ["t0", "t1"])) as observed:  # type: ignore[type-var]
+        async with aclosing(on.observe(CONFIGURATION, ["t0", "t1"])) as observed:
             async for cell, _ in observed:
                 assert cell.task == "t0"
                 break

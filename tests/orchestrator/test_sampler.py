@@ -418,6 +418,29 @@ async def test_waiting_for_a_slot_is_not_the_models_time() -> None:
         assert isinstance(await second, Drawn)
 
 
+class _Slow(MemoryStore):
+    """Keeps nothing before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def put(self, address: Address, model: str, sample: Sample) -> Sample:
+        await self.gate.wait()
+        return await super().put(address, model, sample)
+
+
+async def test_keeping_a_sample_is_not_the_models_time() -> None:
+    store = _Slow()
+    async with stage(FunctionClient(said), store=store) as on:
+        draw = asyncio.ensure_future(on.draw(0, 0.1))
+        done, _ = await asyncio.wait([draw], timeout=0.15)
+        assert not done
+        store.gate.set()
+        assert isinstance(await draw, Drawn)
+        assert await on.draw(0, 0.1) is not None
+
+
 async def test_a_cost_is_what_the_sample_would_cost_and_a_need_the_most_it_could() -> None:
     async with stage(FunctionClient(said), price=Price(input=1.0, output=10.0).model_dump()) as on:
         assert on.sampler.need(ASKED, SAMPLING) == Usage(1, 4, 10, 104e-6)

@@ -10,7 +10,7 @@ import typer
 
 from archloom.cli._app import app
 from archloom.cli._live import Live
-from archloom.cli._options import STORE, Json, MaxTokens, MaxUsd, Set, Store, Tasks, print_json
+from archloom.cli._options import STORE, Json, MaxTokens, MaxUsd, Set, Store, Tasks, print_json, run_folder
 from archloom.cli._ready import check_models
 from archloom.tools.errors import UsageError
 
@@ -58,7 +58,7 @@ def eval_(
     task_set = _tasks(documents[0], tasks, held_out)
     task_set = task_set.take(limit) if limit else task_set
     check_models(documents)
-    folder = out or Path("runs") / f"eval-{documents[0].name}-{configurations[0].id[:4]}{task_set.digest[:4]}"
+    folder = out or run_folder(f"eval-{documents[0].name}-{configurations[0].id[:4]}{task_set.digest[:4]}")
     budget = Budget(tokens=max_tokens, cost_usd=max_usd)
     with Live(f"{len(configurations)} workflow(s) on {len(task_set)} tasks of {task_set.name}") as live:
         result = asyncio.run(_run(configurations, task_set, folder, store, budget, concurrency, baselines, live))

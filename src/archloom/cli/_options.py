@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +50,11 @@ Set = Annotated[
 def print_json(data: Any) -> None:
     """One JSON document on standard output."""
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def run_folder(name: str) -> Path:
+    """Where a run of this name is kept, unless the user names a place; a name can not lead out of ``runs``."""
+    return Path("runs") / (re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run")
 
 
 def talk() -> Console:

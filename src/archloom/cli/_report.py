@@ -18,6 +18,8 @@ def report(
     json: Json = False,
 ) -> None:
     """Show the comparison of a finished search and write its HTML page again."""
+    from pydantic import ValidationError
+
     from archloom.cli._tables import comparison, page_text
     from archloom.orchestrator.report import ReportData, render_report
     from archloom.search import write_whole
@@ -25,7 +27,13 @@ def report(
     file = run / "report.json"
     if not file.exists():
         raise UsageError(f"{run}: there is no finished search.", hint="'archloom search' on this folder finishes it.")
-    data = ReportData.model_validate_json(file.read_bytes())
+    try:
+        data = ReportData.model_validate_json(file.read_bytes())
+    except ValidationError as exc:
+        raise UsageError(
+            f"{file}: not a report of this version of archloom.",
+            hint="'archloom search' on this folder writes it again.",
+        ) from exc
     write_whole(run / "report.html", render_report(data).encode())
     if json:
         print_json(data.model_dump(mode="json"))

@@ -21,6 +21,7 @@ from archloom.cli._options import (
     Tasks,
     WorkflowFile,
     print_json,
+    run_folder,
 )
 from archloom.cli._ready import check_models
 
@@ -65,7 +66,7 @@ def search(
         spec = spec.model_copy(update={"budget": spec.budget.model_copy(update=chosen)})
     setting = prepare(document, spec, tasks_base=Path() if tasks else None)
     check_models([document])
-    folder = out or Path("runs") / document.name
+    folder = out or run_folder(document.name)
     with Live(f"{document.name}: searching {setting.space.size} configurations on {len(setting.search)} tasks") as live:
         result = asyncio.run(_run(setting, folder, store, concurrency, live))
     if json:
