@@ -41,9 +41,7 @@ def dot(drawing: Drawing) -> str:
     ]
     for node in drawing.nodes:
         label = r"\n".join(map(_dot_text, node.words))
-        heat = (
-            "" if node.heat is None else f', fillcolor="{HEAT_COLOUR}{round(opacity(node.heat) * 255):02x}"'
-        )
+        heat = "" if node.heat is None else f', fillcolor="{HEAT_COLOUR}{round(opacity(node.heat) * 255):02x}"'
         pen = ", penwidth=2" if node.name == drawing.output else ""
         lines.append(f'  {ids[node.name]} [label="{label}"{heat}{pen}];')
     lines += [f"  {ids[a]} -> {ids[b]};" for a, b in drawing.arrows]

@@ -29,9 +29,7 @@ def svg(drawing: Drawing) -> str:
     Lines and words take the colour of the text around, so it fits light and dark pages; ``--al-heat`` sets
     the colour of heat.
     """
-    notes = {
-        node.name: node.type + (" → output" if node.name == drawing.output else "") for node in drawing.nodes
-    }
+    notes = {node.name: node.type + (" → output" if node.name == drawing.output else "") for node in drawing.nodes}
     widths = {node.name: _box_width(node, notes[node.name]) for node in drawing.nodes}
     layout = layered(widths, drawing.arrows, gap=_GAP)
     boxes = {slot.node: slot for row in layout.layers for slot in row if not slot.towards}
@@ -47,9 +45,7 @@ def svg(drawing: Drawing) -> str:
     for node in drawing.nodes:
         slot = boxes[node.name]
         left = _MARGIN + layout.x[slot] - widths[node.name] / 2
-        lines.append(
-            _node(node, notes[node.name], left, _top(slot), widths[node.name], node.name == drawing.output)
-        )
+        lines.append(_node(node, notes[node.name], left, _top(slot), widths[node.name], node.name == drawing.output))
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -61,9 +57,7 @@ def _edge(route: Sequence[Slot], xs: Sequence[float]) -> str:
             path += f"V{y0:.1f}"
         end = y1 if lower.towards else y1 - 5  # the head covers the rest
         path += f"C{x0:.1f} {(y0 + y1) / 2:.1f} {x1:.1f} {(y0 + y1) / 2:.1f} {x1:.1f} {end:.1f}"
-    return (
-        f'<path class="al-edge" d="{path}"/><path class="al-head" d="M{xs[-1]:.1f} {y1 - 1:.1f}l-4 -8h8z"/>'
-    )
+    return f'<path class="al-edge" d="{path}"/><path class="al-head" d="M{xs[-1]:.1f} {y1 - 1:.1f}l-4 -8h8z"/>'
 
 
 def _node(node: DrawnNode, note: str, x: float, y: float, width: float, is_output: bool) -> str:

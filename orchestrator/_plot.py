@@ -88,9 +88,7 @@ class Plot:
     stairs: tuple[Line, ...]
 
 
-def plot(
-    points: Sequence[Point], stairs: Sequence[Point], *, log: bool = True, onwards: bool = True
-) -> Plot | None:
+def plot(points: Sequence[Point], stairs: Sequence[Point], *, log: bool = True, onwards: bool = True) -> Plot | None:
     """Marks for all points and a staircase through some; ``None`` where there is nothing to show.
 
     Args:
@@ -136,9 +134,7 @@ def score_axis(values: Sequence[float]) -> Axis:
     return _axis(values, within=(0.0, 1.0) if inside else (-inf, inf), log=False, text=_percent)
 
 
-def _axis(
-    values: Sequence[float], *, within: tuple[float, float], log: bool, text: Callable[[float], str]
-) -> Axis:
+def _axis(values: Sequence[float], *, within: tuple[float, float], log: bool, text: Callable[[float], str]) -> Axis:
     low, high = min(values), max(values)
     if log and low > _TINY and high / low >= _LOG_FROM:
         axis = Axis(low / 1.25, high * 1.25, log=True)

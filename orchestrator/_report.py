@@ -74,11 +74,7 @@ def _panels(data: ReportData) -> list[_Panel]:
     )
     panels = []
     for choice, unit, amounts in costs:
-        dots = {
-            row.name: dot
-            for row, x in zip(data.rows, amounts, strict=True)
-            if (dot := _dot(row, x)) is not None
-        }
+        dots = {row.name: dot for row, x in zip(data.rows, amounts, strict=True) if (dot := _dot(row, x)) is not None}
         front = [dots[row.name] for row in data.rows if row.name in data.front and row.score is not None]
         drawn = plot(list(dots.values()), rising(front))
         if drawn and (choice == "Tokens" or any(amounts)):

@@ -7,8 +7,16 @@ from typing import Literal, TypeAlias
 from archloom.tools.errors import ArchloomError, UsageError
 
 FailureClass: TypeAlias = Literal[
-    "timeout", "rate_limit", "server", "connection", "malformed", "auth", "bad_request", "context_length",
-    "content_filter", "budget",
+    "timeout",
+    "rate_limit",
+    "server",
+    "connection",
+    "malformed",
+    "auth",
+    "bad_request",
+    "context_length",
+    "content_filter",
+    "budget",
 ]
 
 RETRYABLE: frozenset[str] = frozenset({"timeout", "rate_limit", "server", "connection", "malformed"})

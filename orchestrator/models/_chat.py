@@ -55,9 +55,7 @@ class Choice(_Body):
     """One completion."""
 
     message: Reply
-    finish_reason: Annotated[FinishReason | None, BeforeValidator(lambda word: _FINISH.get(word, word))] = (
-        None
-    )
+    finish_reason: Annotated[FinishReason | None, BeforeValidator(lambda word: _FINISH.get(word, word))] = None
 
 
 class ChatCompletion(_Body):
@@ -68,9 +66,7 @@ class ChatCompletion(_Body):
     error: object = None
 
 
-def chat_request(
-    model: str, messages: Messages, sampling: Sampling, *, seed: int, limit: str = "max_tokens"
-) -> bytes:
+def chat_request(model: str, messages: Messages, sampling: Sampling, *, seed: int, limit: str = "max_tokens") -> bytes:
     """Body of a request; ``limit`` is the server's name for the most tokens it may write."""
     body: dict[str, object] = {
         "model": model,
@@ -103,9 +99,7 @@ def prompt_tokens_bound(messages: Messages) -> int:
     return bound
 
 
-def completion_of(
-    reply: ChatCompletion, messages: Messages, sampling: Sampling, latency_s: float
-) -> Completion:
+def completion_of(reply: ChatCompletion, messages: Messages, sampling: Sampling, latency_s: float) -> Completion:
     """The first choice of a reply; usage that the server left out is estimated from the texts."""
     choice, usage = reply.choices[0], reply.usage or Usage()
     text = text_in(choice.message.content)

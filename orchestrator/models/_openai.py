@@ -43,9 +43,7 @@ class OpenAIClient:
         self._spec = spec
         of_model = f"of model {spec.model!r}"
         self._key = _resolved(spec.api_key or "", environ, f"api_key {of_model}").strip()
-        self._url = _endpoint(
-            _resolved(spec.base_url, environ, f"base_url {of_model}"), f"base_url {of_model}"
-        )
+        self._url = _endpoint(_resolved(spec.base_url, environ, f"base_url {of_model}"), f"base_url {of_model}")
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -108,9 +106,7 @@ class OpenAIClient:
     def _where(self) -> str:
         return f"{self._spec.model} at {self._url.host}"
 
-    def _completion(
-        self, body: bytes, messages: Messages, sampling: Sampling, latency_s: float
-    ) -> Completion:
+    def _completion(self, body: bytes, messages: Messages, sampling: Sampling, latency_s: float) -> Completion:
         try:
             reply = ChatCompletion.model_validate_json(body)
         except ValueError as exc:

@@ -238,6 +238,8 @@ BAD_COMMANDS = {
     "nothing to search": BadCommand("search sim.yaml", "no choice is open"),
     "no tasks to evaluate on": BadCommand("eval good.yaml", "there is no task set. Name one with --tasks."),
     "more tasks than there are": BadCommand("search space.yaml --report-tasks 17", "cannot be split into 8 and 17"),
+    "unknown optimizer": BadCommand("search space.yaml --optimizer rase", "There is no optimizer 'rase'. Did you mean 'race'?"),
+    "unknown option of an optimizer": BadCommand("search space.yaml --set search.options={x:\u00a01}", "Options of optimizer 'race': x:"),
     "no question": BadCommand("run good.yaml ", "there is no question"),
     "override without value": BadCommand("run good.yaml q --set nodes.draft.samples", "write PATH=VALUE"),
     "override that is not YAML": BadCommand("run good.yaml q --set name=[", "--set 'name=[': not YAML"),
@@ -251,17 +253,6 @@ BAD_COMMANDS = {
     "no store": BadCommand("store stats", "there is no sample store."),
     "unknown weights": BadCommand("models pull smollm3", "No model 'smollm3' in the registry"),
 }  # fmt: skip
-
-
-BAD_OPTIMIZERS = {
-    "unknown name": BadCommand("search space.yaml --optimizer rase", "There is no optimizer 'rase'. Did you mean 'race'?"),
-    "unknown option": BadCommand("search space.yaml --set search.options={x:\u00a01}", "Options of optimizer 'race': x:"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("bad", BAD_OPTIMIZERS.values(), ids=BAD_OPTIMIZERS)
-def test_bad_optimizer_is_refused(cli: Cli, folder: Path, bad: BadCommand) -> None:
-    test_bad_command_is_refused(cli, folder, bad)
 
 
 @pytest.mark.parametrize("bad", BAD_COMMANDS.values(), ids=BAD_COMMANDS)

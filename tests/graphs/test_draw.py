@@ -150,9 +150,7 @@ def read_back(picture: str) -> tuple[list[str], set[tuple[str, str]]]:
             nodes.append(name)
             edges |= {(source, name) for source in lines.pop(column, ())}
         else:
-            joints = {i for i, char in enumerate(row) if char in "+."} | (
-                {column} if row[column] == "|" else set()
-            )
+            joints = {i for i, char in enumerate(row) if char in "+."} | ({column} if row[column] == "|" else set())
             for joint in joints:
                 lines.setdefault(joint, set()).add(nodes[-1])
     assert lines == {}, "a line leads nowhere"
@@ -161,17 +159,13 @@ def read_back(picture: str) -> tuple[list[str], set[tuple[str, str]]]:
 
 @st.composite
 def drawings(draw: st.DrawFn) -> Drawing:
-    names = draw(
-        st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,14}", fullmatch=True), min_size=1, max_size=7, unique=True)
-    )
+    names = draw(st.lists(st.from_regex(r"[a-z][a-z0-9_]{0,14}", fullmatch=True), min_size=1, max_size=7, unique=True))
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     edges = draw(st.permutations(pairs))[: draw(st.integers(0, len(pairs)))]
     edges += edges[: draw(st.integers(0, 2))]  # said twice
     listed = draw(st.permutations(names))  # documents may list nodes in any order
     heat = st.none() | st.floats(0, 1)
-    nodes = tuple(
-        DrawnNode(name, draw(st.sampled_from(["vote", "generator"])), "", draw(heat)) for name in listed
-    )
+    nodes = tuple(DrawnNode(name, draw(st.sampled_from(["vote", "generator"])), "", draw(heat)) for name in listed)
     return Drawing(nodes, tuple(edges), draw(st.sampled_from(names)))
 
 
@@ -301,8 +295,7 @@ def test_boxes_lie_apart_inside_the_picture_and_edges_lead_down(graph: Drawing) 
     spots = list(placed.values())
     for i, (left, top, right, bottom) in enumerate(spots):
         assert not any(
-            left < other[2] and other[0] < right and top < other[3] and other[1] < bottom
-            for other in spots[i + 1 :]
+            left < other[2] and other[0] < right and top < other[3] and other[1] < bottom for other in spots[i + 1 :]
         )
     for source, target in graph.edges:
         assert placed[source][3] < placed[target][1]
@@ -322,8 +315,7 @@ def test_a_chain_is_straight_and_a_fork_is_symmetric() -> None:
     chain = [(left + right) / 2 for left, _, right, _ in boxes(CHAIN).values()]
     assert max(chain) - min(chain) < 0.2
     fork = {
-        name: (left + right) / 2
-        for name, (left, _, right, _) in boxes(drawing("a b c d", "ab ac bd cd", "d")).items()
+        name: (left + right) / 2 for name, (left, _, right, _) in boxes(drawing("a b c d", "ab ac bd cd", "d")).items()
     }
     assert fork["a"] == pytest.approx((fork["b"] + fork["c"]) / 2, abs=0.2)
     assert fork["a"] == pytest.approx(fork["d"], abs=0.2)

@@ -75,9 +75,7 @@ class Scripted:
         return Sample(reply, finish, 10, len(reply.split()), 0.1, index)  # type: ignore[arg-type]
 
 
-def candidates(
-    *answers: str | None, scores: Sequence[float | None] = (), tokens: Sequence[int] = ()
-) -> Candidates:
+def candidates(*answers: str | None, scores: Sequence[float | None] = (), tokens: Sequence[int] = ()) -> Candidates:
     return tuple(
         Candidate(
             id=f"draft#{i}",
@@ -113,9 +111,7 @@ class TestGenerator:
         assert len(await Generator(model="m", samples=3).run(TASK, (), ctx)) == 2
 
     async def test_fewer_than_min_success_sinks_it(self) -> None:
-        ctx = Scripted(
-            lambda prompt, index: FailedSample("server", "500 from upstream", index) if index else "56"
-        )
+        ctx = Scripted(lambda prompt, index: FailedSample("server", "500 from upstream", index) if index else "56")
         with pytest.raises(TooFewSamplesError, match=r"1 of 3 .* min_success is 2.*500 from upstream"):
             await Generator(model="m", samples=3, min_success=2).run(TASK, (), ctx)
 
@@ -185,9 +181,7 @@ class TestVote:
     @given(st.lists(st.sampled_from(["1", "2", "3"]), min_size=1, max_size=12))
     async def test_constant_scores_weigh_like_a_majority(self, answers: list[str]) -> None:
         voters = candidates(*answers, scores=[0.5] * len(answers))
-        assert await chosen(Vote(after=("d",), weight="score"), voters) == await chosen(
-            Vote(after=("d",)), voters
-        )
+        assert await chosen(Vote(after=("d",), weight="score"), voters) == await chosen(Vote(after=("d",)), voters)
 
 
 class TestRanker:
@@ -256,9 +250,7 @@ class TestVerifierAndCritic:
 
     async def test_fuser_starts_without_the_parents_annotations(self) -> None:
         ctx = Scripted(lambda prompt, index: "56")
-        given_ = tuple(
-            c.annotated(score=0.5, critique="bad sum", accepted=True) for c in candidates("54", "56")
-        )
+        given_ = tuple(c.annotated(score=0.5, critique="bad sum", accepted=True) for c in candidates("54", "56"))
         [fused] = await Fuser(model="m", after=("d",)).run(TASK, given_, ctx)
         assert "Critique: bad sum" in ctx.prompts[0]
         assert (fused.score, fused.critiques, fused.accepted) == (None, (), None)

@@ -29,9 +29,7 @@ def test_percent(score: float, text: str) -> None:
     assert percent(score) == text
 
 
-@pytest.mark.parametrize(
-    ("difference", "text"), [(0.104, "+10.4"), (-0.031, "−3.1"), (0.0, "0.0"), (-0.0001, "0.0")]
-)
+@pytest.mark.parametrize(("difference", "text"), [(0.104, "+10.4"), (-0.031, "−3.1"), (0.0, "0.0"), (-0.0001, "0.0")])
 def test_points_carry_their_sign(difference: float, text: str) -> None:
     assert points(difference) == text
 

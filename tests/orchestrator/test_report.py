@@ -49,9 +49,7 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         """What a reader sees, roughly."""
-        return " ".join(
-            " ".join(t for tag, t in self.texts if tag not in {"style", "script", "title"}).split()
-        )
+        return " ".join(" ".join(t for tag, t in self.texts if tag not in {"style", "script", "title"}).split())
 
     def all(self, tag: str, **attributes: str) -> list[dict[str, str]]:
         return [a for t, a in self.tags if t == tag and attributes.items() <= a.items()]
@@ -321,9 +319,7 @@ def test_many_tasks_are_folded_and_few_are_not() -> None:
     ("changes", "message"),
     [
         pytest.param({"rows": (row("a"), row("a"))}, "two rows share a name", id="one name twice"),
-        pytest.param(
-            {"rows": (row("a"),), "front": ("a", "b")}, r"without a row: \['b'\]", id="front of nobody"
-        ),
+        pytest.param({"rows": (row("a"),), "front": ("a", "b")}, r"without a row: \['b'\]", id="front of nobody"),
         pytest.param({"noise_floor": float("nan")}, "finite", id="not a number"),
     ],
 )

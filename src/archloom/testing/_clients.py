@@ -59,9 +59,7 @@ class ClientConformance:
         async with client:
             first = [(await client.complete(messages, sampling, seed=seed)).text for seed in range(3)]
             async with asyncio.TaskGroup() as group:
-                again = [
-                    group.create_task(client.complete(messages, sampling, seed=seed)) for seed in range(3)
-                ]
+                again = [group.create_task(client.complete(messages, sampling, seed=seed)) for seed in range(3)]
         assert [task.result().text for task in again] == first
 
     async def test_the_conversation_is_not_changed(self, client: Client, messages: Messages) -> None:
@@ -78,9 +76,7 @@ class ClientConformance:
                 assert completion.tokens_in <= client.prompt_tokens_bound(conversation)
 
     @pytest.mark.parametrize("max_tokens", [1, 2, 5])
-    async def test_max_tokens_is_a_hard_limit(
-        self, client: Client, messages: Messages, max_tokens: int
-    ) -> None:
+    async def test_max_tokens_is_a_hard_limit(self, client: Client, messages: Messages, max_tokens: int) -> None:
         async with client:
             completion = await client.complete(messages, Sampling(max_tokens=max_tokens), seed=1)
         assert completion.tokens_out <= max_tokens
@@ -101,9 +97,7 @@ class ClientConformance:
                     await call
             assert (await client.complete(messages, Sampling(max_tokens=4), seed=2)).tokens_in > 0
 
-    async def test_the_identity_is_stable_and_names_no_place(
-        self, client: Client, messages: Messages
-    ) -> None:
+    async def test_the_identity_is_stable_and_names_no_place(self, client: Client, messages: Messages) -> None:
         before = client.identity
         async with client:
             await client.complete(messages, Sampling(max_tokens=4), seed=1)

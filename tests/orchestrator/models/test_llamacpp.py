@@ -259,9 +259,7 @@ async def test_the_same_seed_gives_the_same_text_at_any_concurrency(
     async with real() as client:
         alone = [(await client.complete(question, sampling, seed=seed)).text for question, seed in asked]
         async with asyncio.TaskGroup() as group:
-            calls = [
-                group.create_task(client.complete(q, sampling, seed=seed)) for q, seed in reversed(asked)
-            ]
+            calls = [group.create_task(client.complete(q, sampling, seed=seed)) for q, seed in reversed(asked)]
     assert [call.result().text for call in reversed(calls)] == alone
     assert len(set(alone)) > len(questions)
 

