@@ -238,7 +238,7 @@ def document(order: Sequence[str], names: Mapping[str, str]) -> Document:
 
 
 KEYS = ["a", "b", "c", "join", "twin", "out"]
-NAMES = st.lists(st.from_regex("[a-z][a-z0-9_]{0,8}", fullmatch=True), min_size=6, max_size=6, unique=True)
+NAMES = st.lists(st.from_regex("n_[a-z0-9]{1,6}", fullmatch=True), min_size=6, max_size=6, unique=True)
 
 
 @settings(max_examples=25, deadline=None)
