@@ -45,9 +45,12 @@ class Configuration:
     def order(self) -> tuple[str, ...]:
         """Node names in canonical order: by longest path from the start, then by what the node is.
 
-        It depends on the graph alone, not on the order of writing; names only order nodes that are equal.
+        It depends on the graph alone, not on the order of writing; names only order nodes that are equal and
+        used for the same.
         """
-        return tuple(sorted(self.nodes, key=lambda name: (self.depth[name], self.signatures[name], name)))
+        return tuple(
+            sorted(self.nodes, key=lambda name: (self.depth[name], self.signatures[name], self._uses[name], name))
+        )
 
     @cached_property
     def signatures(self) -> Mapping[str, str]:
@@ -61,6 +64,25 @@ class Configuration:
                 if "model" in spec:
                     spec["model"] = self.models[spec["model"]].model_dump(mode="json", exclude=set(_OPERATIONAL))
                 found[name] = _digest([spec, [visit(parent) for parent in node.after]])
+            return found[name]
+
+        for name in self.nodes:
+            visit(name)
+        return found
+
+    @cached_property
+    def _uses(self) -> Mapping[str, str]:
+        """A digest of what becomes of each node's candidates; tells equal nodes apart without their names."""
+        readers: dict[str, list[tuple[int, str]]] = {name: [] for name in self.nodes}
+        for reader, node in self.nodes.items():
+            for place, parent in enumerate(node.after):
+                readers[parent].append((place, reader))
+        found: dict[str, str] = {}
+
+        def visit(name: str) -> str:
+            if name not in found:
+                uses = sorted([self.signatures[reader], place, visit(reader)] for place, reader in readers[name])
+                found[name] = _digest([name == self.output, uses])
             return found[name]
 
         for name in self.nodes:

@@ -146,7 +146,8 @@ class ModelNode(Node):
 
     def placeholders(self, count: int) -> Candidates:
         """Stand-ins for this many replies of the greatest length."""
-        text = "x" * (self.max_tokens * BYTES_PER_TOKEN)
+        word = "x" * (BYTES_PER_TOKEN - 1) + " "  # words, because some clients count those and not bytes
+        text = word * self.max_tokens
         return tuple(Candidate(id=f"longest#{i}", text=text, answer="x") for i in range(count))
 
     def built_in(self) -> str:

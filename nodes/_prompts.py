@@ -47,7 +47,7 @@ def render(source: str, **values: object) -> str:
     """
     try:
         return _compiled(source).render(**values).strip()
-    except TemplateError as exc:
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as exc:
         raise PromptError(f"prompt template cannot be rendered: {exc}") from exc
 
 

@@ -18,7 +18,12 @@ def test_ctrl_c_keeps_everything_and_the_same_command_goes_on(folder: Path) -> N
     )
     (folder / "w.yaml").write_text(text)
     search = [*COMMAND, "search", "w.yaml", "--concurrency", "2", "--store"]
-    process = subprocess.Popen([*search, "a.sqlite", "--out", "a"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*search, "a.sqlite", "--out", "a"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
     _wait_for_lines(process, folder / "a/events.jsonl", 5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)

@@ -245,7 +245,7 @@ NAMES = st.lists(st.from_regex("n_[a-z0-9]{1,6}", fullmatch=True), min_size=6, m
 @given(order=st.permutations(KEYS), names=NAMES)
 def test_names_and_order_of_writing_change_nothing(order: list[str], names: list[str]) -> None:
     plain = document(KEYS, dict(zip(KEYS, KEYS, strict=True))).configure()
-    other = document(order, dict(zip(KEYS, sorted(names), strict=True))).configure()
+    other = document(order, dict(zip(KEYS, names, strict=True))).configure()
     assert other.id == plain.id
     one, two = asyncio.run(answers(plain)), asyncio.run(answers(other))
     assert (one.text, one.usage, one.latency_s) == (two.text, two.usage, two.latency_s)
