@@ -175,7 +175,7 @@ def _list(dumper: yaml.SafeDumper, data: Sequence[object]) -> yaml.Node:
 
 
 def _str(dumper: yaml.SafeDumper, data: str) -> yaml.Node:
-    style = "|" if "\n" in data.strip("\n") else None
+    style = "|" if "\n" in data.strip("\n") else '"' if "\n" in data else None
     return dumper.represent_scalar(_TAG + "str", data, style=style)
 
 
