@@ -126,7 +126,9 @@ class Configuration:
         data["models"] = {name: _written(self.models[name], "provider", "model") for name in self.used_models}
         if limits := _written(self.budget):
             data["budget"] = limits
-        data["nodes"] = {name: _written(self.nodes[name], "type", "model", "samples", "temperature") for name in self.order}
+        data["nodes"] = {
+            name: _written(self.nodes[name], "type", "model", "samples", "temperature") for name in self.order
+        }
         data["output"] = self.output
         return data
 

@@ -15,6 +15,7 @@ from archloom.tools._bwrap import BwrapSandbox
 from archloom.tools._calculator import evaluate, find_expression
 from archloom.tools._confinement import Limits
 from archloom.tools._programs import find_program
+from archloom.tools._registry import Registry
 from archloom.tools._sandbox import ExecResult, Sandbox, SandboxLevel, python_command, sandbox
 from archloom.tools._suggest import suggest
 from archloom.tools.errors import ArchloomError, SandboxUnavailableError, ToolError, UsageError
@@ -25,6 +26,7 @@ __all__ = [
     "BwrapSandbox",
     "ExecResult",
     "Limits",
+    "Registry",
     "Sandbox",
     "SandboxLevel",
     "SandboxUnavailableError",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
-from importlib.metadata import entry_points
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -15,37 +12,20 @@ from archloom.graphs import Objective
 from archloom.search._space import Space
 from archloom.search.errors import OptimizerOptionsError, UnknownOptimizerError
 from archloom.search.optimizers._base import Optimizer, OptimizerType
+from archloom.tools import Registry
 
 O = TypeVar("O", bound=OptimizerType)  # noqa: E741
-_types: dict[str, OptimizerType] = {}
-_log = logging.getLogger(__name__)
+_optimizers: Registry[OptimizerType] = Registry("archloom.search", "optimizer")
 
 
 def register_optimizer(name: str) -> Callable[[O], O]:
     """Makes an optimizer class available under a name. Plug-ins name theirs ``package/name``."""
-
-    def add(cls: O) -> O:
-        if name in _types and _types[name] is not cls:
-            raise ValueError(f"optimizer {name!r} is registered twice: {_types[name]} and {cls}")
-        _types[name] = cls
-        return cls
-
-    return add
-
-
-@cache
-def _load_plugins() -> None:
-    for point in entry_points(group="archloom.search"):
-        try:
-            point.load()
-        except Exception as exc:  # noqa: BLE001 - a broken plug-in must hurt nobody else
-            _log.warning("search plug-in %s of %s does not load: %s", point.name, point.dist, exc)
+    return _optimizers.decorator(name)
 
 
 def optimizer_types() -> dict[str, OptimizerType]:
     """All optimizer classes by name, in alphabetical order."""
-    _load_plugins()
-    return dict(sorted(_types.items()))
+    return _optimizers.all()
 
 
 def make_optimizer(
