@@ -28,7 +28,7 @@ _FIRST_FIT, _REFIT = 32, 1.3
 class Learner:
     """Turns cells into beliefs, and keeps what is dear to compute.
 
-    Variance components are fitted to the first 32, 42, 55, ... cells of the log, each stage 1.3 times the last: the
+    Variance components are fitted to the first 32, 41, 54, ... cells of the log, each stage 1.3 times the last: the
     fit costs far more than the rest, and a resumed search comes to the same stages.
     """
 
@@ -93,7 +93,7 @@ class CostBelief:
     @cached_property
     def expected(self) -> Array:
         """Expected mean cost per task of each candidate."""
-        return self.posterior.draw_totals(np.random.default_rng(0), 0, self.observed)[:, 0]
+        return self.posterior.expected_totals(self.observed)
 
     def draw(self, rng: np.random.Generator, draws: int) -> Array:
         """Joint draws of mean costs."""

@@ -11,6 +11,7 @@ from archloom.search._objective import Array
 from archloom.search.optimizers._posterior import Kernels, Posterior, Variances
 
 _DOUBT = 1.0  # standard deviation, in natural logarithms, of each component around its guess
+_LEAST = 1e-6  # share of its guess below which no component falls: costs can be without any noise
 _FITTED = ("noise", "task", "main", "pair", "own")
 
 
@@ -29,7 +30,7 @@ def fit_variances(scores: Array, kernels: Kernels) -> Variances:
     for step in (4.0, 2.0):
         for name, factor in product(_FITTED, (step, 1 / step)):
             trial = _scaled(best, name, factor)
-            while (reached := loss(trial)) < lowest:
+            while getattr(trial, name) > _LEAST * getattr(guess, name) and (reached := loss(trial)) < lowest:
                 best, lowest, trial = trial, reached, _scaled(trial, name, factor)
     return best
 

@@ -164,23 +164,26 @@ class Posterior:
         root = _factor(self.value_cov)
         return np.asarray(self.value[:, None] + root @ rng.standard_normal((len(root), draws)))
 
-    def draw_totals(self, rng: np.random.Generator, draws: int, observed: Array) -> Array:
-        """Joint draws of mean costs, where this posterior is over log costs: a column per draw.
+    def expected_totals(self, observed: Array) -> Array:
+        """Expected mean costs, where this posterior is over log costs.
 
         Args:
-            rng: Source of randomness.
-            draws: Number of draws; with 0 a single column of the expected ones is returned.
             observed: The costs themselves, laid out as the scores.
         """
-        spread = np.zeros((len(self.level), 1))
-        if draws:
-            root = _factor(self.level_cov)
-            spread = root @ rng.standard_normal((len(root), draws))
+        return self._totals(observed, np.zeros((len(observed), 1)))[:, 0]
+
+    def draw_totals(self, rng: np.random.Generator, draws: int, observed: Array) -> Array:
+        """Joint draws of mean costs, where this posterior is over log costs: a column per draw."""
+        root = _factor(self.level_cov)
+        return self._totals(observed, root @ rng.standard_normal((len(root), draws)))
+
+    def _totals(self, observed: Array, deviations: Array) -> Array:
+        """Mean costs when the levels of log cost deviate so from what is expected of them."""
         known, predicted = np.nan_to_num(observed), np.exp(self.level[:, None] + self.task_effect)
         # Duan's smearing (1983): the exponential of a mean logarithm falls short of the mean by a common factor.
         smear = float(known.sum() / (predicted * self._seen).sum())
-        unseen = (predicted * (1 - self._seen)).sum(axis=1)
-        return np.asarray((known.sum(axis=1)[:, None] + smear * unseen[:, None] * np.exp(spread)) / self._tasks)
+        unseen = smear * (predicted * (1 - self._seen)).sum(axis=1)
+        return np.asarray((known.sum(axis=1)[:, None] + unseen[:, None] * np.exp(deviations)) / self._tasks)
 
     def deviance(self) -> float:
         """Minus twice the log marginal likelihood of the observed scores, but for a constant."""
