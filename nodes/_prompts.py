@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-from jinja2 import StrictUndefined, Template, TemplateError, meta
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
 
 from archloom.nodes.errors import NodeError
-
-_environment = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
-)
 
 
 class PromptError(NodeError):
@@ -28,10 +25,23 @@ def built_in(package: str, name: str) -> str:
     return (files(package) / "prompts" / f"{name}.j2").read_text(encoding="utf-8")
 
 
+@cache
+def _environment() -> Environment:
+    """The sandbox; made on first use, because a document without prompts should not pay for importing Jinja."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+    )
+
+
 def check_template(source: str, known: frozenset[str]) -> str | None:
     """What is wrong with a template, or ``None``: a syntax error, or a variable that no node provides."""
+    from jinja2 import TemplateError, meta
+
     try:
-        unknown = meta.find_undeclared_variables(_environment.parse(source)) - known
+        unknown = meta.find_undeclared_variables(_environment().parse(source)) - known
     except TemplateError as exc:
         return f"prompt template: {exc}"
     if unknown:
@@ -45,6 +55,8 @@ def render(source: str, **values: object) -> str:
     Raises:
         PromptError: an undefined name, or something the sandbox forbids.
     """
+    from jinja2 import TemplateError
+
     try:
         return _compiled(source).render(**values).strip()
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as exc:
@@ -53,4 +65,4 @@ def render(source: str, **values: object) -> str:
 
 @cache
 def _compiled(source: str) -> Template:
-    return _environment.from_string(source)
+    return _environment().from_string(source)
