@@ -30,7 +30,6 @@ class NodeContext:
 
     Attributes:
         ledgers: Accounts of the task's and of the node's own budget.
-        start_s: Recorded time at which its inputs were ready.
         elapsed_s: Recorded seconds that its requests have taken, one batch after the other.
         usage: Its deployed cost so far.
         truncated: A budget has kept something from being sent.
@@ -45,7 +44,6 @@ class NodeContext:
     replicate: int
     ledgers: tuple[Ledger, ...]
     time_left_s: float
-    start_s: float = 0.0
     elapsed_s: float = 0.0
     usage: Usage = ZERO
     truncated: bool = False

@@ -14,11 +14,6 @@ from archloom.search.errors import UnknownTaskError
 MEASURES: tuple[Measure, ...] = ("score", "tokens", "cost_usd", "latency_s", "calls")
 
 
-def measured(cell: Cell, measure: Measure) -> float:
-    """The value of a measure; the score of a failed cell is 0."""
-    return cell.value if measure == "score" else float(getattr(cell, measure))
-
-
 class Cells:
     """All cells of a search, and views of them as matrices.
 
@@ -57,7 +52,7 @@ class Cells:
             self._rows[cell.config] = np.zeros((len(MEASURES), len(self.task_ids)))
             self._counts[cell.config] = np.zeros(len(self.task_ids), dtype=np.intp)
         column = self._column[cell.task]
-        self._rows[cell.config][:, column] += [sign * measured(cell, measure) for measure in MEASURES]
+        self._rows[cell.config][:, column] += [sign * cell.measure(measure) for measure in MEASURES]
         self._counts[cell.config][column] += sign
 
     def __iter__(self) -> Iterator[Cell]:
