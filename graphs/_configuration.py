@@ -15,8 +15,16 @@ from archloom.graphs._yaml import dump
 from archloom.nodes import Budget, Node
 from archloom.tools import AnswerFormat
 
-_OPERATIONAL = ("base_url", "api_key", "timeout_s", "max_concurrency", "retries", "threads", "sleep")
-"""Fields of a model that say how it is reached, not what it answers."""
+_OPERATIONAL: Mapping[str, Any] = {
+    **dict.fromkeys(("base_url", "api_key", "headers", "n", "stream", "stall_s"), True),
+    **dict.fromkeys(("timeout_s", "deadline_s", "retries", "fallback", "threads", "sleep"), True),
+    **dict.fromkeys(("max_concurrency", "adaptive", "requests_per_minute", "tokens_per_minute"), True),
+    "launch": {
+        *("python", "env", "ready_s", "max_model_len", "max_num_seqs", "gpu_memory_utilization"),
+        *("tensor_parallel_size", "prefix_caching", "speculative"),
+    },
+}
+"""Fields of a model that say how it is reached, not what it answers. Fallbacks count by what they are."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Configuration:
                 node = self.nodes[name]
                 spec = node.model_dump(mode="json", exclude={"after"})
                 if "model" in spec:
-                    spec["model"] = self.models[spec["model"]].model_dump(mode="json", exclude=set(_OPERATIONAL))
+                    spec["model"] = [_answering(self.models[model]) for model in self.chain(spec["model"])]
                 found[name] = _digest([spec, [visit(parent) for parent in node.after]])
             return found[name]
 
@@ -110,11 +118,15 @@ class Configuration:
         nodes = [[self.signatures[name], [place[parent] for parent in self.nodes[name].after]] for name in self.order]
         return _digest([nodes, place[self.output], self.budget.model_dump(mode="json"), self.answer])[:12]
 
+    def chain(self, model: str) -> tuple[str, ...]:
+        """The model and those that stand in for it, in turn."""
+        return (model, *self.models[model].fallback)
+
     @property
     def used_models(self) -> tuple[str, ...]:
-        """Names of the models that some node asks, in canonical order of first use."""
-        names = (getattr(self.nodes[name], "model", None) for name in self.order)
-        return tuple(dict.fromkeys(name for name in names if name is not None))
+        """Names of the models that some node may ask, in canonical order of first use, each with its fallbacks."""
+        asked = (getattr(self.nodes[name], "model", None) for name in self.order)
+        return tuple(dict.fromkeys(name for model in asked if model is not None for name in self.chain(model)))
 
     def to_data(self) -> dict[str, Any]:
         """The document's data: what differs from the defaults, in reading order."""
@@ -136,6 +148,10 @@ class Configuration:
         """The workflow file; ``comment`` is put before it, line by line."""
         lines = [f"# {line}".rstrip() for line in comment.splitlines()]
         return "\n".join([*lines, dump(self.to_data())])
+
+
+def _answering(model: ModelSpec) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude=_OPERATIONAL)
 
 
 def _digest(content: Any) -> str:

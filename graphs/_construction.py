@@ -8,7 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from archloom.graphs._models import ModelSpec
 from archloom.graphs._yaml import Path
-from archloom.nodes import Node
+from archloom.nodes import ModelNode, Node
 from archloom.tools import suggest
 
 
@@ -85,6 +85,8 @@ def _references(nodes: Mapping[str, Node], models: Mapping[str, ModelSpec], outp
         if model is not None and model not in models:
             hint = suggest(model, models) or "Declare it under 'models'."
             yield Broken("E021", ("nodes", name, "model"), f"there is no model {model!r}.", hint)
+        elif isinstance(node, ModelNode):
+            yield from _capabilities(name, node, models)
     if output not in nodes:
         yield Broken(
             "E018",
@@ -92,6 +94,18 @@ def _references(nodes: Mapping[str, Node], models: Mapping[str, ModelSpec], outp
             f"there is no node {output!r} to be the output.",
             suggest(output, nodes) or "",
         )
+
+
+def _capabilities(name: str, node: ModelNode, models: Mapping[str, ModelSpec]) -> Iterator[Broken]:
+    for model in (node.model, *models[node.model].fallback):
+        spec = models[model]
+        if lacking := sorted(node.capabilities - spec.capabilities):
+            yield Broken(
+                "E026",
+                ("nodes", name),
+                f"asks for {', '.join(lacking)}, which model {model!r} (provider {spec.provider!r}) does not give.",
+                "Leave it out, or use a model of another provider.",
+            )
 
 
 def _inputs(nodes: Mapping[str, Node]) -> Iterator[Broken]:

@@ -93,6 +93,8 @@ def document_schema() -> dict[str, Any]:
 
 def _open(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema in which every field may be a hole."""
+    if "properties" not in schema:  # any JSON value
+        return schema
     holes = [{"$ref": f"#/$defs/hole_{name}"} for name in _HOLES]
     properties = {
         field: {"anyOf": [value, *holes], "description": value.get("description", "")}

@@ -6,10 +6,12 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
+from archloom.graphs._topology import Topology
 from archloom.nodes import Budget, Spec
 
-Measure: TypeAlias = Literal["score", "tokens", "cost_usd", "latency_s", "calls"]
-"""What a configuration is measured by, per task; all but the score are deployed costs."""
+Measure: TypeAlias = Literal["score", "tokens", "cost_usd", "latency_s", "calls", "flops", "memory_bytes"]
+"""What a configuration is measured by, per task; all but the score are deployed costs. FLOPs and memory traffic are
+known where the shape of each model is."""
 
 
 class Limits(Spec):
@@ -23,6 +25,10 @@ class Limits(Spec):
     """Seconds per task along the longest path."""
     calls: Annotated[float, Field(gt=0)] | None = None
     """Model calls per task."""
+    flops: Annotated[float, Field(gt=0)] | None = None
+    """Floating-point operations per task; each model needs a ``shape``."""
+    memory_bytes: Annotated[float, Field(gt=0)] | None = None
+    """Bytes read from memory per task, weights and attention; each model needs a ``shape``."""
 
 
 class Objective(Spec):
@@ -60,7 +66,9 @@ class SearchSpec(Spec):
     """Hard limits of the whole search, in charged usage (what the store already has is free)."""
     optimizer: str = "race"
     """Name of an optimizer."""
-    options: dict[str, float] = Field(default_factory=dict)
+    options: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Options of the optimizer."""
     seed: int = 0
     """Seed of the split, the optimizer and the samples' order."""
+    topology: Topology | None = None
+    """Search the graph, too: any DAG of these roles and models, in place of the edges that are written."""

@@ -6,24 +6,28 @@ one small file each, with their prompts in ``prompts/``.
 
 from archloom.nodes._candidate import Candidate, Candidates, Kind
 from archloom.nodes._check import Check
-from archloom.nodes._context import (
-    Context,
-    FailedSample,
-    FinishReason,
-    Replies,
-    Request,
-    Sample,
-    Sampling,
-    succeeded,
-)
+from archloom.nodes._context import Context
 from archloom.nodes._critic import Critic
 from archloom.nodes._fuser import Fuser
 from archloom.nodes._generator import Generator
-from archloom.nodes._node import Budget, ModelNode, Node, Spec, written
+from archloom.nodes._node import Budget, ModelNode, Names, Node, OutputFormatSpec, Spec, written
 from archloom.nodes._parse import Unparsed, parse_ranking, parse_verdict
 from archloom.nodes._prompts import PromptError, check_template
 from archloom.nodes._ranker import Ranker
 from archloom.nodes._registry import node_types, register
+from archloom.nodes._sample import (
+    Capability,
+    Completion,
+    FailedSample,
+    FinishReason,
+    OutputFormat,
+    Replies,
+    Request,
+    Sample,
+    Sampling,
+    TokenLogprob,
+    succeeded,
+)
 from archloom.nodes._task import Message, Messages, Task
 from archloom.nodes._verifier import Verifier
 from archloom.nodes._vote import Vote
@@ -40,7 +44,9 @@ __all__ = [
     "BudgetReachedError",
     "Candidate",
     "Candidates",
+    "Capability",
     "Check",
+    "Completion",
     "Context",
     "Critic",
     "FailedSample",
@@ -51,9 +57,12 @@ __all__ = [
     "Message",
     "Messages",
     "ModelNode",
+    "Names",
     "NoCandidatesError",
     "Node",
     "NodeError",
+    "OutputFormat",
+    "OutputFormatSpec",
     "PromptError",
     "Ranker",
     "Replies",
@@ -62,6 +71,7 @@ __all__ = [
     "Sampling",
     "Spec",
     "Task",
+    "TokenLogprob",
     "TooFewSamplesError",
     "Unparsed",
     "UnparsedError",

@@ -26,6 +26,7 @@ class Candidate:
         tokens: Completion tokens spent on writing it.
         complete: False when the text was cut by ``max_tokens``.
         logprob: Mean token log-probability, where the model gave one.
+        tool_calls: Calls of the task's tools that it wants made.
         score: Higher is better; ``None`` when nobody scored it.
         critiques: What critics wrote about it, oldest first.
         accepted: Verdict of the last verifier or check; ``None`` when there was none.
@@ -40,6 +41,7 @@ class Candidate:
     tokens: int = 0
     complete: bool = True
     logprob: float | None = None
+    tool_calls: tuple[Mapping[str, object], ...] = ()
     score: float | None = None
     critiques: tuple[str, ...] = ()
     accepted: bool | None = None
@@ -69,7 +71,7 @@ class Candidate:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Candidate:
         """The inverse of :meth:`to_json`; a list where a tuple was is accepted."""
-        tuples = {name: tuple(data[name]) for name in ("parents", "critiques") if name in data}
+        tuples = {name: tuple(data[name]) for name in ("parents", "critiques", "tool_calls") if name in data}
         return cls(**{**data, **tuples})
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from archloom.nodes._candidate import Candidates
-from archloom.nodes._context import Context, Request, succeeded
+from archloom.nodes._context import Context
 from archloom.nodes._node import ModelNode
 from archloom.nodes._registry import register
+from archloom.nodes._sample import Request, succeeded
 from archloom.nodes._task import Task
 
 

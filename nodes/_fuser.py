@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archloom.nodes._candidate import Candidates
-from archloom.nodes._context import Context, Request
+from archloom.nodes._context import Context
 from archloom.nodes._node import ModelNode, written
 from archloom.nodes._registry import register
+from archloom.nodes._sample import Request
 from archloom.nodes._task import Task
 
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from archloom.nodes._candidate import Candidate, Candidates, Kind
-from archloom.nodes._context import Context, FailedSample, Replies, Request, Sample, Sampling, succeeded
+from archloom.nodes._context import Context
 from archloom.nodes._prompts import built_in, render
+from archloom.nodes._sample import (
+    Capability,
+    FailedSample,
+    OutputFormat,
+    Replies,
+    Request,
+    Sample,
+    Sampling,
+    succeeded,
+)
 from archloom.nodes._task import Message, Messages, Task
 from archloom.nodes.errors import TooFewSamplesError, UnparsedError
 
@@ -49,6 +61,30 @@ class Budget(Spec):
     """US dollars, by the price of each model."""
     time_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds along the longest path."""
+
+
+class OutputFormatSpec(Spec):
+    """What each reply of a node must look like; exactly one of these. The server enforces it while it decodes."""
+
+    json_schema: dict[str, JsonValue] | None = None
+    """JSON that this JSON schema accepts."""
+    regex: str | None = None
+    """Text that this regular expression matches."""
+    choice: tuple[str, ...] | None = None
+    """One of these texts."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if len(self.model_fields_set) != 1 or self.choice == ():
+            raise ValueError("write exactly one of json_schema, regex and choice")
+        return self
+
+    @property
+    def format(self) -> OutputFormat:
+        """As it goes into a request."""
+        [kind] = self.model_fields_set
+        value = json.dumps(getattr(self, kind), sort_keys=True, ensure_ascii=False)
+        return OutputFormat(cast(Literal["json_schema", "regex", "choice"], kind), value)
 
 
 class Node(Spec, ABC):
@@ -96,6 +132,8 @@ class ModelNode(Node):
     """Name of the built-in prompt in ``prompts/``."""
     template_names: ClassVar[frozenset[str]] = frozenset({"question", "candidates"})
     """What the prompt may refer to."""
+    offers_tools: ClassVar[bool] = False
+    """Whether the model may call the tools that the task offers."""
 
     model: str
     """Name of an entry of ``models``."""
@@ -107,6 +145,10 @@ class ModelNode(Node):
     """Completion tokens a single call may use."""
     stop: Names = ()
     """Strings that end a completion."""
+    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    """Ask for the log-probability of each token, and of so many likely alternatives."""
+    output_format: OutputFormatSpec | None = None
+    """What each reply must look like (a JSON schema, a regular expression or a choice), enforced by the server."""
     system: str | None = None
     """System message put before the conversation; the task's own is kept when this is left out."""
     prompt: str | None = None
@@ -119,7 +161,18 @@ class ModelNode(Node):
     @property
     def sampling(self) -> Sampling:
         """The parameters of its requests."""
-        return Sampling(self.temperature, self.max_tokens, self.top_p, self.stop)
+        output = self.output_format.format if self.output_format else None
+        return Sampling(self.temperature, self.max_tokens, self.top_p, self.stop, logprobs=self.logprobs, output=output)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What its model must be able to do."""
+        wanted: set[Capability] = set()
+        if self.logprobs is not None:
+            wanted.add("logprobs")
+        if self.output_format is not None:
+            wanted.add(self.output_format.format.kind)
+        return frozenset(wanted)
 
     @property
     def attempts(self) -> int:
@@ -155,9 +208,13 @@ class ModelNode(Node):
         owner = next(cls for cls in type(self).__mro__ if "template" in vars(cls))
         return built_in(owner.__module__.rpartition(".")[0], self.template)
 
+    def sampling_for(self, task: Task) -> Sampling:
+        """The parameters of its requests about this task, which may offer tools."""
+        return replace(self.sampling, tools=task.tools) if self.offers_tools and task.tools else self.sampling
+
     async def ask(self, ctx: Context, requests: Sequence[Request]) -> list[Replies]:
         """Draws these samples from this node's model with this node's parameters."""
-        return await ctx.sample(self.model, requests, sampling=self.sampling)
+        return await ctx.sample(self.model, requests, sampling=self.sampling_for(ctx.task))
 
     def enough(self, results: Sequence[Sample | FailedSample], ctx: Context) -> list[Sample]:
         """The samples that came back; failures are already in the run log.
@@ -197,6 +254,7 @@ def written(sample: Sample, ctx: Context, *, number: int, parents: Candidates = 
         tokens=sample.tokens_out,
         complete=complete,
         logprob=sample.logprob,
+        tool_calls=sample.tool_calls,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archloom.nodes._candidate import Candidate, Candidates
-from archloom.nodes._context import Context, Request, succeeded
+from archloom.nodes._context import Context
 from archloom.nodes._node import ModelNode
 from archloom.nodes._parse import Unparsed, parse_ranking
 from archloom.nodes._registry import register
+from archloom.nodes._sample import Request, succeeded
 from archloom.nodes._task import Task
 
 

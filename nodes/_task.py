@@ -22,11 +22,13 @@ class Task:
         id: Name of the task, unique in its task set.
         messages: The conversation so far, ending with what is asked.
         context: What the question is about (schema, repository, choices), as JSON values.
+        tools: Functions that the asker offers; generators pass them on, and their calls come back as they are.
     """
 
     id: str
     messages: Messages
     context: Mapping[str, object] = field(default_factory=dict)
+    tools: tuple[Message, ...] = ()
 
     @classmethod
     def ask(cls, question: str, *, id: str = "task", **context: object) -> Task:

@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archloom.nodes._candidate import Candidates
-from archloom.nodes._context import Context, Replies, Request, succeeded
+from archloom.nodes._context import Context
 from archloom.nodes._node import ModelNode
 from archloom.nodes._parse import Unparsed, parse_verdict
 from archloom.nodes._registry import register
+from archloom.nodes._sample import Replies, Request, succeeded
 from archloom.nodes._task import Task
 
 

@@ -2,6 +2,7 @@
 
 from archloom.orchestrator._baselines import best_of_n, first_generator, self_consistency, single_call
 from archloom.orchestrator._cell import FAILED_SCORE, FAILURE_RULE, Cell, cells_file
+from archloom.orchestrator._endings import describe_endings
 from archloom.orchestrator._estimate import NodeEstimate, estimate, worst_case
 from archloom.orchestrator._evaluate import Evaluator, matched_samples
 from archloom.orchestrator._ledger import Ledger, Usage
@@ -11,6 +12,7 @@ from archloom.orchestrator._log import (
     Decided,
     NodeRan,
     RunLog,
+    ServerSeen,
     Started,
     Stopped,
     event_schema,
@@ -38,6 +40,7 @@ __all__ = [
     "PlannedNode",
     "RunLog",
     "RunResult",
+    "ServerSeen",
     "Started",
     "Stopped",
     "Usage",
@@ -45,6 +48,7 @@ __all__ = [
     "best_of_n",
     "cells_file",
     "configuration_of",
+    "describe_endings",
     "estimate",
     "event_schema",
     "first_generator",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import orjson
@@ -31,6 +33,10 @@ class Cell:
         error: Code of the failure.
         truncated: A budget ended before the work did.
         replicate: Which independent repetition this is.
+        flops: Floating-point operations of all its calls; ``None`` unless the shape of every model is known.
+        memory_bytes: Bytes that they read from memory; known when the FLOPs are.
+        endings: How many calls did not end by themselves, by how they ended: ``length``, ``empty``, ``late``, a class
+            of failure.
     """
 
     config: str
@@ -44,10 +50,20 @@ class Cell:
     error: str | None = None
     truncated: bool = False
     replicate: int = 0
+    flops: float | None = None
+    memory_bytes: float | None = None
+    endings: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(cls, result: RunResult, score: float | None, *, replicate: int = 0) -> Cell:
-        """The cell of a run with this score."""
+    def of(cls, result: RunResult, score: float | None, *, replicate: int = 0, shapes_known: bool = False) -> Cell:
+        """The cell of a run with this score.
+
+        Args:
+            result: The run.
+            score: Its score; ``None`` when it failed.
+            replicate: Which independent repetition it is.
+            shapes_known: The shape of every model that it may have used is known, so its FLOPs are all counted.
+        """
         return cls(
             config=result.configuration,
             task=result.task,
@@ -60,6 +76,9 @@ class Cell:
             error=result.error,
             truncated=result.truncated,
             replicate=replicate,
+            flops=round(result.usage.flops) if shapes_known else None,
+            memory_bytes=round(result.usage.memory_bytes) if shapes_known else None,
+            endings={how: count for how, count in sorted(result.endings.items()) if how != "stop"},
         )
 
     @property
@@ -73,8 +92,9 @@ class Cell:
         return FAILED_SCORE if self.score is None else self.score
 
     def measure(self, measure: Measure) -> float:
-        """The value of a measure; the score of a failed cell is 0."""
-        return self.value if measure == "score" else float(getattr(self, measure))
+        """The value of a measure; the score of a failed cell is 0, and what is not known is NaN."""
+        value = self.value if measure == "score" else getattr(self, measure)
+        return math.nan if value is None else float(value)
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,9 +18,9 @@ from archloom.nodes import (
     Sampling,
     Task,
 )
-from archloom.orchestrator._ledger import ZERO, Ledger, Usage
+from archloom.orchestrator._ledger import ZERO, Ledger, Usage, total
 from archloom.orchestrator._outcome import Note
-from archloom.orchestrator.models import Address, Drawn, Sampler, Samplers, request_key, stream_number
+from archloom.orchestrator.models import Address, Question, Sampler, Samplers, stream_number
 from archloom.tools import Sandbox, extract_answer, sandbox
 
 
@@ -34,6 +34,7 @@ class NodeContext:
         usage: Its deployed cost so far.
         truncated: A budget has kept something from being sent.
         notes: What it has noted.
+        endings: How many calls ended how: a finish reason, a class of failure, or ``late``.
     """
 
     node: str
@@ -48,6 +49,7 @@ class NodeContext:
     usage: Usage = ZERO
     truncated: bool = False
     notes: list[Note] = field(default_factory=list)
+    endings: Counter[str] = field(default_factory=Counter)
     _drawn: dict[Address, Sample | FailedSample] = field(default_factory=dict)
 
     @property
@@ -79,93 +81,86 @@ class NodeContext:
         """See ``Context``."""
         sampler = self.samplers[model]
         stream = stream_number(self.ordinal, self.replicate)
-        keys = [request_key(sampler.client.identity, request.messages, sampling) for request in requests]
+        questions = [sampler.question(request.messages, sampling) for request in requests]
         wanted = [
-            [Address(key, stream, request.start + i) for i in range(request.n)]
-            for key, request in zip(keys, requests, strict=True)
+            [Address(question.key, stream, request.start + i) for i in range(request.n)]
+            for question, request in zip(questions, requests, strict=True)
         ]
         new = {
-            address: request
-            for addresses, request in zip(wanted, requests, strict=True)
+            address: question
+            for addresses, question in zip(wanted, questions, strict=True)
             for address in addresses
             if address not in self._drawn
         }
-        await self._draw(model, new, sampling)
+        await self._draw(sampler, new)
         return [[self._drawn[a] for a in addresses if a in self._drawn] for addresses in wanted]
 
-    async def _draw(self, model: str, new: dict[Address, Request], sampling: Sampling) -> None:
+    async def _draw(self, sampler: Sampler, new: Mapping[Address, Question]) -> None:
         """Draws what the budgets have room for, all at once, and books it."""
         if not new:
             return
-        sampler = self.samplers[model]
-        needs = {a: sampler.need(request.messages, sampling) for a, request in new.items()}
-        room = min(ledger.room(needs.values()) for ledger in self.ledgers) if self.time_left_s > self.elapsed_s else 0
+        bounds: dict[str, Usage] = {}  # samples of one question share one
+        for question in new.values():
+            if question.key not in bounds:
+                bounds[question.key] = sampler.need(question.messages, question.sampling)
+        needs = {address: bounds[address.key] for address in new}
+        in_order = list(needs.values())
+        room = min(ledger.room(in_order) for ledger in self.ledgers) if self.time_left_s > self.elapsed_s else 0
         if room < len(new):
             self.truncated = True
             self.note("budget", wanted=len(new), sent=room)
         if room == 0:
             raise BudgetReachedError(f"nodes.{self.node}: the budget has no room for another call.")
-        await self._send(sampler, {address: new[address] for address in list(new)[:room]}, needs, sampling)
+        await self._send(sampler, {address: new[address] for address in list(new)[:room]}, needs)
 
-    async def _send(
-        self, sampler: Sampler, sent: Mapping[Address, Request], needs: Mapping[Address, Usage], sampling: Sampling
-    ) -> None:
+    async def _send(self, sampler: Sampler, sent: Mapping[Address, Question], needs: Mapping[Address, Usage]) -> None:
         """Draws these samples at once. Whatever order they come in, they are booked in theirs."""
         left_s = self.time_left_s - self.elapsed_s
-        drawn: dict[Address, Sample | FailedSample] = {}
-
-        async def draw(address: Address) -> None:
-            reply = await sampler.draw(address, sent[address].messages, sampling, within_s=left_s)
-            if reply is not None:
-                drawn[address] = reply.sample if isinstance(reply, Drawn) else reply
-
-        for address in sent:
-            self._reserve(needs[address])
-        try:
-            async with asyncio.TaskGroup() as group:
-                for address in sent:
-                    group.create_task(draw(address))
-        finally:
-            for address in sent:
-                self._book(sampler, needs[address], drawn.get(address))
-        self._keep(sent, drawn, left_s)
-
-    def _reserve(self, need: Usage) -> None:
+        drawn: Mapping[Address, Sample | FailedSample] = {}
+        need = total(needs[address] for address in sent)
         for ledger in self.ledgers:
             ledger.reserve(need)
-
-    def _book(self, sampler: Sampler, need: Usage, reply: Sample | FailedSample | None) -> None:
-        """A call that was cancelled or came too late is booked in full, in a replay as in the first run."""
-        real = need
-        if isinstance(reply, Sample):
-            real = sampler.cost(reply)
-        elif isinstance(reply, FailedSample):
-            real = Usage(calls=1)
-        for ledger in self.ledgers:
-            ledger.settle(need, real)
-        self.usage = self.usage + real
+        try:
+            drawn = await sampler.draw(sent, within_s=left_s)
+        finally:
+            real = total(_booked(sampler, needs[address], drawn.get(address)) for address in sent)
+            for ledger in self.ledgers:
+                ledger.settle(need, real)
+            self.usage = self.usage + real
+        self._keep(sent, drawn, left_s)
 
     def _keep(
-        self, sent: Mapping[Address, Request], drawn: Mapping[Address, Sample | FailedSample], left_s: float
+        self, sent: Mapping[Address, Question], drawn: Mapping[Address, Sample | FailedSample], left_s: float
     ) -> None:
-        """Notes what failed or was late, and moves recorded time on.
+        """Counts how the calls ended, notes what failed or was late, and moves recorded time on.
 
         Raises:
             BudgetReachedError: all replies were late.
         """
         replies = {address: drawn[address] for address in sent if address in drawn}
         for reply in replies.values():
+            self.endings[reply.finish if isinstance(reply, Sample) else reply.error] += 1
             if isinstance(reply, FailedSample):
                 self.note("failed_call", error=reply.error, message=reply.message, index=reply.index)
+            elif reply.model is not None:
+                self.note("fallback", model=reply.model, index=reply.index)
         self._drawn.update(replies)
         if len(replies) < len(sent):
             self.truncated = True
+            self.endings["late"] += len(sent) - len(replies)
             self.note("late", calls=len(sent) - len(replies), time_left_s=round(left_s, 6))
             self.elapsed_s = self.time_left_s
         else:
             self.elapsed_s += max((r.latency_s for r in replies.values() if isinstance(r, Sample)), default=0.0)
         if not replies:
             raise BudgetReachedError(f"nodes.{self.node}: no reply came before the time budget ended.")
+
+
+def _booked(sampler: Sampler, need: Usage, reply: Sample | FailedSample | None) -> Usage:
+    """What counts for a call; one that was cancelled or came too late in full, in a replay as in the first run."""
+    if isinstance(reply, Sample):
+        return sampler.cost(reply)
+    return need if reply is None else Usage(calls=1)
 
 
 def node_ledgers(task: Ledger, own: Budget | None) -> tuple[Ledger, ...]:

@@ -48,7 +48,7 @@ def estimate(configuration: Configuration, samplers: Samplers, task: Task) -> Ma
             for request in _shortest_requests(node, task, longest):
                 tokens_in = sampler.client.prompt_tokens_bound(request.messages) // _LEAST_BYTES
                 for _ in range(request.n):
-                    least = least + Usage.of_call(sampler.price, tokens_in, 0)
+                    least = least + sampler.costs.of_call(tokens_in, 0)
         given_most[name] = tuple(map(_in_words, node.longest(longest)))
         out[name] = NodeEstimate(name, least, most)
     return out

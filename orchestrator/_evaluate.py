@@ -37,6 +37,8 @@ class Evaluator:
             ModelUnavailableError: a model cannot be used at all.
         """
         workflow = Workflow(configuration, pool=self.pool)
+        models = self.pool.peek(configuration).values()
+        shapes_known = all(sampler.costs.shape is not None for sampler in models)
         done: asyncio.Queue[tuple[Cell, RunResult] | None] = asyncio.Queue()
         waiting = [self._examples[task_id] for task_id in task_ids]
 
@@ -44,7 +46,8 @@ class Evaluator:
             while waiting:
                 example = waiting.pop(0)
                 result = await workflow.arun(example.task, replicate=replicate)
-                await done.put((Cell.of(result, self._score(example, result), replicate=replicate), result))
+                score = self._score(example, result)
+                await done.put((Cell.of(result, score, replicate=replicate, shapes_known=shapes_known), result))
 
         async def work_all() -> None:
             try:

@@ -112,11 +112,12 @@ class Execution:
             candidates=candidates,
             usage=ctx.usage,
             start_s=start_s,
-            finish_s=start_s + ctx.elapsed_s,
+            finish_s=round(start_s + ctx.elapsed_s, 6),
             truncated=ctx.truncated,
             error=error.code if error else None,
             message=error.message if error else "",
             notes=tuple(ctx.notes),
+            endings=dict(ctx.endings),
         )
 
     async def _outcome(self, name: str) -> NodeOutcome:
@@ -154,6 +155,24 @@ class Execution:
             ledgers=node_ledgers(self._ledger, own),
             time_left_s=min(left_s, own_s),
         )
+
+    async def run(self) -> RunResult:
+        """Runs all nodes.
+
+        Raises:
+            ArchloomError: what no node can help.
+        """
+
+        async def run_and_tell(name: str) -> None:
+            self.finished(await self.run_node(name))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in self.configuration.order:
+                    group.create_task(run_and_tell(name))
+        except BaseExceptionGroup as failed:
+            raise first_error(failed) from failed
+        return self.result()
 
     def result(self) -> RunResult:
         """The run as a whole, once every node has finished."""

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-from archloom.graphs import Price
 from archloom.nodes import Budget
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What calls cost."""
+    """What calls cost.
+
+    Attributes:
+        calls: Requests for one sample, each try counted.
+        tokens_in: Prompt tokens.
+        tokens_out: Completion tokens.
+        cost_usd: Their price, US dollars.
+        tokens_estimated: How many of the tokens are not the server's count: it gave none, or the call was cut off,
+            which counts with the most that it can have used unless the reply had told more.
+        flops: Floating-point operations, for models with a known shape (see ``models/_costs.py``).
+        memory_bytes: Bytes read from memory, for models with a known shape.
+    """
 
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0
+    tokens_estimated: int = 0
+    flops: float = 0.0
+    memory_bytes: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -25,21 +39,26 @@ class Usage:
         return self.tokens_in + self.tokens_out
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
+        return _usage(
             self.calls + other.calls,
             self.tokens_in + other.tokens_in,
             self.tokens_out + other.tokens_out,
             self.cost_usd + other.cost_usd,
+            self.tokens_estimated + other.tokens_estimated,
+            self.flops + other.flops,
+            self.memory_bytes + other.memory_bytes,
         )
 
     def __sub__(self, other: Usage) -> Usage:
-        return self + Usage(-other.calls, -other.tokens_in, -other.tokens_out, -other.cost_usd)
-
-    @classmethod
-    def of_call(cls, price: Price | None, tokens_in: int, tokens_out: int) -> Usage:
-        """One call of a model with this price."""
-        cost = (price.input * tokens_in + price.output * tokens_out) / 1e6 if price else 0.0
-        return cls(1, tokens_in, tokens_out, cost)
+        return _usage(
+            self.calls - other.calls,
+            self.tokens_in - other.tokens_in,
+            self.tokens_out - other.tokens_out,
+            self.cost_usd - other.cost_usd,
+            self.tokens_estimated - other.tokens_estimated,
+            self.flops - other.flops,
+            self.memory_bytes - other.memory_bytes,
+        )
 
     def fits(self, budget: Budget) -> bool:
         """True when it is within every limit but time."""
@@ -51,6 +70,29 @@ class Usage:
 
 
 ZERO = Usage()
+
+
+def _usage(
+    calls: int,
+    tokens_in: int,
+    tokens_out: int,
+    cost_usd: float,
+    tokens_estimated: int,
+    flops: float,
+    memory_bytes: float,
+) -> Usage:
+    """The same as ``Usage(...)``, whose frozen ``__init__`` takes three times as long; calls add up many of these."""
+    usage = object.__new__(Usage)
+    usage.__dict__.update(
+        calls=calls,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_usd=cost_usd,
+        tokens_estimated=tokens_estimated,
+        flops=flops,
+        memory_bytes=memory_bytes,
+    )
+    return usage
 
 
 class Ledger:
@@ -72,10 +114,13 @@ class Ledger:
         self.settled = ZERO
         self.reserved = ZERO
         self.overrun = False
+        self._limited = budget.calls is not None or budget.tokens is not None or budget.cost_usd is not None
         self._landed = asyncio.Event()
 
-    def room(self, needs: Iterable[Usage]) -> int:
+    def room(self, needs: Sequence[Usage]) -> int:
         """How many of these calls fit together, in order."""
+        if not self._limited:
+            return len(needs)
         count, total = 0, self.settled + self.reserved
         for need in needs:
             total = total + need
@@ -100,13 +145,18 @@ class Ledger:
 
     def reserve(self, need: Usage) -> None:
         """Sets aside the highest cost of calls that :meth:`room` let through."""
-        assert (self.settled + self.reserved + need).fits(self.budget), "reserve() without room()"
         self.reserved = self.reserved + need
+        assert not self._limited or (self.settled + self.reserved).fits(self.budget), "reserve() without room()"
 
     def settle(self, need: Usage, real: Usage) -> None:
         """Replaces a reservation by what was really used; zero for a call that was never sent."""
         self.reserved = self.reserved - need
         self.settled = self.settled + real
-        if not self.settled.fits(self.budget):
-            self.overrun = True
-        self._landed.set()
+        if self._limited:
+            self.overrun = self.overrun or not self.settled.fits(self.budget)
+            self._landed.set()
+
+
+def total(usages: Iterable[Usage]) -> Usage:
+    """All of these together."""
+    return reduce(Usage.__add__, usages, ZERO)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from archloom.orchestrator._ledger import Usage
 from archloom.orchestrator.errors import RunLogError
+from archloom.orchestrator.models import ServerLoad
 
 LOG_VERSION = 1
 _FILE = "events.jsonl"
@@ -70,6 +71,14 @@ class NodeRan(Event):
     outcome: dict[str, Any]
 
 
+class ServerSeen(Event):
+    """What the server of a model did while a process of this run used it."""
+
+    event: Literal["server"] = "server"
+    model: str
+    load: ServerLoad
+
+
 class Decided(Event):
     """The search decided something: a configuration was dropped, a stop rule held, a winner was recommended."""
 
@@ -78,7 +87,9 @@ class Decided(Event):
     fields: dict[str, Any] = {}
 
 
-AnyEvent: TypeAlias = Annotated[Started | CellObserved | Stopped | NodeRan | Decided, Field(discriminator="event")]
+AnyEvent: TypeAlias = Annotated[
+    Started | CellObserved | Stopped | NodeRan | ServerSeen | Decided, Field(discriminator="event")
+]
 _adapter: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ class NodeOutcome:
         error: Code of the error that ended it, or ``None``.
         message: The error in words.
         notes: What it noted.
+        endings: How many of its calls ended how: a finish reason, a class of failure, or ``late``.
     """
 
     node: str
@@ -43,6 +45,7 @@ class NodeOutcome:
     error: str | None = None
     message: str = ""
     notes: tuple[Note, ...] = ()
+    endings: Mapping[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for LangGraph and the run log."""
@@ -50,12 +53,13 @@ class NodeOutcome:
             "node": self.node,
             "candidates": [candidate.to_json() for candidate in self.candidates],
             "usage": vars(self.usage),
-            "start_s": round(self.start_s, 6),
-            "finish_s": round(self.finish_s, 6),
+            "start_s": self.start_s,
+            "finish_s": self.finish_s,
             "truncated": self.truncated,
             "error": self.error,
             "message": self.message,
             "notes": [{"what": note.what, **note.fields} for note in self.notes],
+            "endings": dict(self.endings),
         }
 
     @classmethod
@@ -71,6 +75,7 @@ class NodeOutcome:
             error=data["error"],
             message=data["message"],
             notes=tuple(Note(n["what"], {k: v for k, v in n.items() if k != "what"}) for n in data["notes"]),
+            endings=data.get("endings", {}),
         )
 
 
@@ -99,6 +104,11 @@ class RunResult:
     error: str | None
     message: str
     nodes: tuple[NodeOutcome, ...] = field(repr=False, default=())
+
+    @property
+    def endings(self) -> dict[str, int]:
+        """How many calls of all nodes ended how."""
+        return dict(sum((Counter(outcome.endings) for outcome in self.nodes), Counter[str]()))
 
     @property
     def text(self) -> str:

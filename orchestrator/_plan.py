@@ -10,7 +10,7 @@ from archloom.nodes import ModelNode, Task
 from archloom.orchestrator._estimate import estimate
 from archloom.orchestrator._ledger import ZERO, Usage
 from archloom.orchestrator._streams import Asker, stream_ordinals
-from archloom.orchestrator.models import Address, Samplers, SampleStore, request_key, stream_number
+from archloom.orchestrator.models import Address, Samplers, SampleStore, stream_number
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def _first_addresses(
     node = configuration.nodes[name]
     if not isinstance(node, ModelNode) or node.after:
         return set()
-    identity = samplers[node.model].client.identity
+    sampler, sampling = samplers[node.model], node.sampling_for(task)
     stream = stream_number(ordinals[Asker(name, given=False)], 0)
     return {
-        Address(request_key(identity, request.messages, node.sampling), stream, request.start + i)
+        Address(sampler.question(request.messages, sampling).key, stream, request.start + i)
         for request in node.requests(task, ())
         for i in range(request.n)
     }

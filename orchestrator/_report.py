@@ -47,6 +47,8 @@ def render_report(data: ReportData) -> str:
         "percent": percent,
         "points": points,
         "interval": _interval,
+        "differs": _differs,
+        "p_value": _p_value,
         "unbroken": _unbroken,
     }
     return environment.get_template("report.html.j2").render(
@@ -66,16 +68,19 @@ def _source(name: str) -> str:
 
 
 def _panels(data: ReportData) -> list[_Panel]:
-    """Score against tokens, and against cost and latency where anything was paid or measured."""
+    """Score against tokens, and against other costs where anything was paid, measured or known."""
     costs = (
         ("Tokens", "deployed tokens per task", [row.tokens for row in data.rows]),
         ("Cost", "US dollars per task, deployed", [row.cost_usd for row in data.rows]),
         ("Latency", "seconds per task, deployed", [row.latency_s for row in data.rows]),
+        ("FLOPs", "floating-point operations per task, deployed", [row.flops for row in data.rows]),
+        ("Memory", "bytes read from memory per task, deployed", [row.memory_bytes for row in data.rows]),
     )
     panels = []
     for choice, unit, amounts in costs:
-        dots = {row.name: dot for row, x in zip(data.rows, amounts, strict=True) if (dot := _dot(row, x)) is not None}
-        front = [dots[row.name] for row in data.rows if row.name in data.front and row.score is not None]
+        known = [(row, x) for row, x in zip(data.rows, amounts, strict=True) if x is not None]
+        dots = {row.name: dot for row, x in known if (dot := _dot(row, x)) is not None}
+        front = [dots[row.name] for row, _ in known if row.name in data.front and row.score is not None]
         drawn = plot(list(dots.values()), rising(front))
         if drawn and (choice == "Tokens" or any(amounts)):
             panels.append(_Panel(choice, unit, drawn))
@@ -108,22 +113,31 @@ def _dot(row: Row, x: float) -> Point | None:
     )
 
 
-def _convergence(history: Sequence[ConvergencePoint]) -> Plot | None:
-    """The staircase of the best score, with a mark wherever it changed and at the end."""
+def _convergence(history: Sequence[ConvergencePoint]) -> list[_Panel]:
+    """The staircase of the best score, with a mark wherever it changed and at the end: per token, and per dollar where
+    any was paid."""
     kept = [*history[:1], *(now for before, now in pairwise(history) if now.best_score != before.best_score)]
     if history and kept[-1] is not history[-1]:
         kept.append(history[-1])
-    steps = [
-        Point(
-            float(at.tokens),
-            at.best_score,
-            "step",
-            f"best {percent(at.best_score)} on the search tasks\n"
-            f"{number(at.tokens)} tokens, ${number(at.cost_usd)} charged, {at.cells:,} cells",
-        )
-        for at in kept
-    ]
-    return plot(steps, steps, log=False, onwards=False)
+    costs = (
+        ("Tokens", "charged tokens", [float(at.tokens) for at in kept]),
+        ("Cost", "US dollars charged", [at.cost_usd for at in kept]),
+    )
+    panels = []
+    for choice, unit, amounts in costs:
+        steps = [_step(at, x) for at, x in zip(kept, amounts, strict=True)]
+        drawn = plot(steps, steps, log=False, onwards=False)
+        if drawn and (choice == "Tokens" or any(amounts)):
+            panels.append(_Panel(choice, unit, drawn))
+    return panels
+
+
+def _step(at: ConvergencePoint, x: float) -> Point:
+    tip = (
+        f"{percent(at.best_score)} on the search tasks\n"
+        f"{number(at.tokens)} tokens, ${number(at.cost_usd)} charged, {at.cells:,} cells"
+    )
+    return Point(x, at.best_score, "step", tip)
 
 
 def _score_scale(rows: Sequence[Row]) -> Axis | None:
@@ -138,6 +152,15 @@ def _ends(interval: Interval | None) -> tuple[float, ...]:
 def _unbroken(text: str) -> str:
     """Keeps the intervals in a sentence on one line."""
     return re.sub(r"\[[^][]{,30}\]", lambda found: found[0].replace(" ", "\u00a0"), text)
+
+
+def _differs(interval: Interval) -> str:
+    """The interval of a difference, in points."""
+    return f"[{points(interval.low)}, {points(interval.high)}]"
+
+
+def _p_value(value: float) -> str:
+    return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0=\u00a0{value:.2g}"
 
 
 def _interval(interval: Interval) -> str:

@@ -44,23 +44,33 @@ class Row(_Part):
     cost_usd: Amount
     latency_s: Amount
     calls: Amount
+    flops: Amount | None = None
+    """``None`` unless the shape of every model is known; likewise the memory traffic."""
+    memory_bytes: Amount | None = None
     matched: str | None = None
     """The baseline at the same tokens that this configuration is compared with."""
     matched_difference: float | None = None
     """Score minus that baseline's."""
     matched_interval: Interval | None = None
+    matched_p_value: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of the exact McNemar test; ``None`` where some score is neither 0 nor 1."""
+    may_be_best: bool | None = None
+    """Whether the held-out tasks leave it open that no other configuration of the search is better."""
     searched_score: float | None = None
     """Mean score on the search tasks; the selection saw it, so it flatters."""
+    corrected_score: float | None = None
+    """The same with the flattery taken out: what it promises on other tasks."""
     searched_tasks: Count = 0
 
 
 class ConvergencePoint(_Part):
-    """The best score on the search tasks once this much had been paid."""
+    """What the search would have recommended once this much had been paid."""
 
     tokens: Count
     """Charged so far; likewise the cost."""
     cost_usd: Amount
     best_score: float
+    """Of that configuration on the search tasks, by all that is known in the end."""
     cells: Count
 
 
@@ -81,6 +91,72 @@ class Dropped(_Part):
     reason: str
     tasks: Count
     """Tasks it had seen by then."""
+
+
+class Effect(_Part):
+    """How much one choice of the space matters by itself."""
+
+    choice: str
+    share: float
+    """Of the variance between configurations, 0 to 1."""
+    share_interval: Interval
+    best: str
+    """The option with the highest mean score, and likewise the lowest."""
+    worst: str
+    gap: float
+    """Mean score with the one minus that with the other."""
+    gap_interval: Interval
+
+
+class Ablation(_Part):
+    """The winner without one of its nodes, on the held-out tasks."""
+
+    node: str
+    score: float
+    lost: float
+    """Score of the winner minus this one."""
+    interval: Interval
+    tokens: Amount
+    """Deployed, per task."""
+
+
+class Judge(_Part):
+    """A node that accepts or rejects candidates, against the truth."""
+
+    node: str
+    configuration: str
+    """In which it judged them."""
+    right: Count
+    """Right candidates that it judged."""
+    wrong: Count
+    hit: float | None
+    """Share of the right ones that it accepted."""
+    hit_interval: Interval | None = None
+    false_alarm: float | None
+    """Share of the wrong ones that it accepted."""
+    false_alarm_interval: Interval | None = None
+    limit: Count | None = None
+    """Samples after which a further acceptance is more likely wrong than right; ``None`` where there is no such
+    number, or a rate is not known."""
+
+
+class Scaling(_Part):
+    """How the score of one family of configurations grows with its tokens."""
+
+    family: str
+    """What its members share; they differ in one choice."""
+    choice: str
+    points: Count
+    lowest: Amount
+    """Tokens per task of the cheapest member, and likewise the dearest."""
+    highest: Amount
+    ceiling: float
+    """Score that the fitted law tends to."""
+    error: Amount
+    """Root mean square distance of the points from the law, in units of score."""
+    saturation: Amount | None
+    """Tokens per task from which doubling them gains less than a point; ``None`` where none of the members is
+    there."""
 
 
 class ReportData(_Part):
@@ -106,6 +182,14 @@ class ReportData(_Part):
     """By how much the best of equally good configurations would seem to lead, in units of score."""
     noise_floor_note: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    cost_models: tuple[tuple[str, str], ...] = ()
+    """How the calls of each model are priced, and what their FLOPs follow from, by the model's name."""
+    importance: tuple[Effect, ...] = ()
+    """The choices of the space, the one that matters most first."""
+    ablations: tuple[Ablation, ...] = ()
+    """Of the winner's nodes; those whose ablation would have needed new samples are not here."""
+    judges: tuple[Judge, ...] = ()
+    scaling: tuple[Scaling, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     notes: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from archloom.graphs import Configuration
 from archloom.nodes import Candidate, Candidates, ModelNode, PromptError, Request, Task
-from archloom.orchestrator.models import Samplers, request_key
+from archloom.orchestrator.models import Question, Samplers
 
 _TASK = Task.ask("\u00011 + 1\u0001", id="probe")
 _BARE = tuple(Candidate(id=f"probe#{i}", text=f"\u0001{i}\u0001") for i in range(4))
@@ -63,14 +63,15 @@ def _questions(configuration: Configuration, samplers: Samplers, asker: Asker) -
     """Keys of all that a node asks when it is probed."""
     node = configuration.nodes[asker.node]
     assert isinstance(node, ModelNode)
-    identity = samplers[node.model].client.identity
+    asked = {samplers[node.model], *samplers[node.model].fallbacks}
     found = {
-        request_key(identity, request.messages, node.sampling)
+        Question.of(sampler.client.identity, request.messages, node.sampling).key
         for probe in (_PROBES if asker.given else ((),))
         for request in _asked(node, probe)
+        for sampler in asked
     }
     source = {"role": "prompt", "content": node.prompt or node.template}
-    return found or {request_key(identity, (source,), node.sampling)}
+    return found or {Question.of(sampler.client.identity, (source,), node.sampling).key for sampler in asked}
 
 
 def _asked(node: ModelNode, given: Candidates) -> tuple[Request, ...]:

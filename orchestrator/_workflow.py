@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import cached_property, partial
 from types import TracebackType
@@ -19,7 +19,19 @@ from archloom.orchestrator._ledger import Ledger
 from archloom.orchestrator._outcome import NodeOutcome, RunResult
 from archloom.orchestrator._streams import Asker, stream_ordinals
 from archloom.orchestrator.errors import OpenChoicesError
-from archloom.orchestrator.models import Client, MemoryStore, Sampler, Samplers, SampleStore, open_client
+from archloom.orchestrator.models import (
+    Client,
+    Limiter,
+    MemoryStore,
+    Sampler,
+    Samplers,
+    SampleStore,
+    ServerLoad,
+    StoreUse,
+    Surroundings,
+    every_variable,
+    open_client,
+)
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,22 +50,29 @@ class ModelPool:
         store: SampleStore,
         *,
         budget: Budget | None = None,
+        use: StoreUse = "reuse",
         environ: Mapping[str, str] | None = None,
         client: Callable[[ModelSpec], Client] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Prepares the pool.
 
         Args:
             store: Where samples are kept.
             budget: Hard limits of all that is paid in this process.
-            environ: Where ``${NAME}`` is looked up; by default the environment.
+            use: How the store is used: ``replay`` draws nothing, ``record`` draws everything once more.
+            environ: Where ``${NAME}`` is looked up; by default the environment. A replay needs none of it.
             client: Makes the client of a model; by default that of its provider.
+            sleep: Waits between tries, and for leave to send.
         """
         self.store = store
         self.charged = Ledger(budget or Budget())
         """What has really been paid in this process, against the budget of the whole search."""
-        self._client = client or partial(open_client, environ=os.environ if environ is None else environ)
-        self._samplers: dict[str, Sampler] = {}
+        self._around = Surroundings(store, self.charged, use, sleep)
+        known = os.environ if environ is None else environ
+        self._client = client or partial(open_client, environ=every_variable(known) if use == "replay" else known)
+        self._samplers: dict[tuple[str, ...], Sampler] = {}
+        self._limiters: dict[str, Limiter] = {}
         self._entered: set[Sampler] = set()
         self._stack = AsyncExitStack()
 
@@ -69,21 +88,47 @@ class ModelPool:
     async def samplers(self, configuration: Configuration) -> Samplers:
         """The samplers of the models that a configuration uses, by their name in the document."""
         samplers = self.peek(configuration)
-        for sampler in samplers.values():
+        for sampler in (each for main in samplers.values() for each in (main, *main.fallbacks)):
             if sampler not in self._entered:
                 self._entered.add(sampler)
                 await self._stack.enter_async_context(sampler)
         return samplers
 
+    async def loads(self) -> dict[str, ServerLoad]:
+        """What the servers that tell about it did since this process has used them, by identity of the model."""
+        seen = {sampler.client.identity: await sampler.load() for sampler in self._entered}
+        return {identity: load for identity, load in sorted(seen.items()) if load is not None}
+
     def peek(self, configuration: Configuration) -> Samplers:
         """The same for looking at prices and addresses only, without entering the pool."""
-        return {name: self._sampler(configuration.models[name]) for name in configuration.used_models}
+        models = configuration.models
+        return {
+            name: self._sampler([models[each] for each in configuration.chain(name)])
+            for name in configuration.used_models
+        }
 
-    def _sampler(self, spec: ModelSpec) -> Sampler:
-        key = spec.model_dump_json()
+    def _sampler(self, chain: Sequence[ModelSpec]) -> Sampler:
+        """The sampler of a model and of those that stand in for it; one for all entries that say the same."""
+        key = tuple(spec.model_dump_json() for spec in chain)
         if key not in self._samplers:
-            self._samplers[key] = Sampler(spec, self._client(spec), self.store, charged=self.charged)
+            spec, *others = chain
+            client = self._client(spec)
+            self._samplers[key] = Sampler(
+                spec,
+                client,
+                self._around,
+                limiter=self._limiter(client.endpoint, spec),
+                fallbacks=[self._sampler([other]) for other in others],
+            )
         return self._samplers[key]
+
+    def _limiter(self, endpoint: str, spec: ModelSpec) -> Limiter:
+        """One for all models at this endpoint; the strictest of their limits count."""
+        if endpoint in self._limiters:
+            self._limiters[endpoint].tighten(spec)
+        else:
+            self._limiters[endpoint] = Limiter(spec, sleep=self._around.sleep)
+        return self._limiters[endpoint]
 
 
 class _Run(NamedTuple):
@@ -142,9 +187,13 @@ class Workflow:
         Raises:
             ModelUnavailableError: a model cannot be used at all.
         """
-        events = [event async for event in self.stream(task, replicate=replicate)]
-        assert isinstance(events[-1], RunResult), "a stream ends with its result"
-        return events[-1]
+        asked = Task.ask(task) if isinstance(task, str) else task
+        async with AsyncExitStack() as stack:
+            pool = self._models
+            if pool is None:
+                pool = await stack.enter_async_context(ModelPool(MemoryStore()))
+            # Not through LangGraph, which takes three quarters of the time of a run that is all in the store.
+            return await (await self._start(_Run(pool, asked, replicate))).run()
 
     async def stream(self, task: Task | str, *, replicate: int = 0) -> AsyncGenerator[NodeOutcome | RunResult, None]:
         """The outcome of each node as it finishes, and the result last."""

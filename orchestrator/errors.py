@@ -8,10 +8,12 @@ from archloom.tools.errors import ArchloomError, UsageError
 
 FailureClass: TypeAlias = Literal[
     "timeout",
+    "stall",
     "rate_limit",
     "server",
     "connection",
     "malformed",
+    "empty",
     "auth",
     "bad_request",
     "context_length",
@@ -19,7 +21,7 @@ FailureClass: TypeAlias = Literal[
     "budget",
 ]
 
-RETRYABLE: frozenset[str] = frozenset({"timeout", "rate_limit", "server", "connection", "malformed"})
+RETRYABLE: frozenset[str] = frozenset({"timeout", "stall", "rate_limit", "server", "connection", "malformed", "empty"})
 """Classes of failure that may pass by themselves."""
 
 
@@ -29,6 +31,7 @@ class ModelCallError(ArchloomError):
     Attributes:
         failure: Class of the failure; decides whether it is tried again.
         retry_after_s: What the server asked us to wait, if it did.
+        used: Prompt and completion tokens that the server says the failed call used; ``None`` when it does not say.
     """
 
     code = "E300"
@@ -39,11 +42,13 @@ class ModelCallError(ArchloomError):
         *,
         failure: FailureClass,
         retry_after_s: float | None = None,
+        used: tuple[int, int] | None = None,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.failure: FailureClass = failure
         self.retry_after_s = retry_after_s
+        self.used = used
 
 
 class ModelUnavailableError(ArchloomError):
@@ -56,6 +61,13 @@ class ChecksumError(ModelUnavailableError):
     """Downloaded or stored weights are not the bytes the registry names."""
 
     code = "E302"
+
+
+class ReplayMissError(ArchloomError):
+    """A replay needs a sample that the store does not hold."""
+
+    code = "E311"
+    exit_code = 2
 
 
 class StoreError(ArchloomError):

@@ -4,7 +4,9 @@ from archloom.search._cells import Cells
 from archloom.search._comparison import Comparison, Gap, evaluate_all
 from archloom.search._files import write_whole
 from archloom.search._of_document import DocumentSpace, space_of
+from archloom.search._paired import Paired, paired
 from archloom.search._pareto import hypervolume, non_dominated
+from archloom.search._run_folder import Differing, RunFolder, Side, SideBySide, side_by_side
 from archloom.search._search import SearchResult, Setting, held_out_tasks, prepare, run_search
 from archloom.search._space import Axis, Point, Space
 from archloom.search._statistics import (
@@ -24,13 +26,18 @@ __all__ = [
     "Axis",
     "Cells",
     "Comparison",
+    "Differing",
     "DocumentSpace",
     "Gap",
     "Interval",
     "McNemar",
+    "Paired",
     "Point",
+    "RunFolder",
     "SearchResult",
     "Setting",
+    "Side",
+    "SideBySide",
     "Space",
     "State",
     "Study",
@@ -41,10 +48,12 @@ __all__ = [
     "mean_interval",
     "noise_floor",
     "non_dominated",
+    "paired",
     "paired_difference",
     "pass_at_k",
     "prepare",
     "run_search",
+    "side_by_side",
     "space_of",
     "tasks_needed",
     "wilson",

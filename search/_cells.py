@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from archloom.graphs import Measure
 from archloom.orchestrator import Cell
 from archloom.search.errors import UnknownTaskError
 
-MEASURES: tuple[Measure, ...] = ("score", "tokens", "cost_usd", "latency_s", "calls")
+MEASURES: tuple[Measure, ...] = get_args(Measure)
 
 
 class Cells:
@@ -95,7 +96,7 @@ class Cells:
         return sum(cell.failed for cell in self._cells.values() if cell.config == config)
 
     def matrix(self, measure: Measure, configs: Sequence[str]) -> NDArray[np.float64]:
-        """A row per configuration, a column per task; NaN where nothing has been observed."""
+        """A row per configuration, a column per task; NaN where nothing has been observed, or it is not known."""
         full = np.full((len(configs), len(self.task_ids)), np.nan)
         for row, config in enumerate(configs):
             if config in self._rows:
@@ -105,5 +106,10 @@ class Cells:
         return full
 
     def means(self, configs: Sequence[str]) -> dict[Measure, NDArray[np.float64]]:
-        """Mean of every measure over the tasks each configuration was observed on; it must have been on some."""
-        return {measure: np.nanmean(self.matrix(measure, configs), axis=1) for measure in MEASURES}
+        """Mean of every measure over the tasks each configuration was observed on; it must have been on some.
+
+        A measure that is known of none of them is left out; of those of which it is not known, it is NaN.
+        """
+        seen = ~np.isnan(self.matrix("score", configs))
+        means = {measure: np.mean(self.matrix(measure, configs), axis=1, where=seen) for measure in MEASURES}
+        return {measure: mean for measure, mean in means.items() if not np.isnan(mean).all()}

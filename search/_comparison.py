@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from math import isnan
 from pathlib import Path
 from statistics import fmean
 from time import monotonic
@@ -13,30 +14,39 @@ from typing import Literal, NamedTuple
 from archloom.graphs import Configuration
 from archloom.nodes import Budget
 from archloom.orchestrator import (
+    AnyEvent,
     Cell,
     CellObserved,
     Evaluator,
     ModelPool,
     NodeRan,
     RunLog,
+    ServerSeen,
     Stopped,
     Usage,
     best_of_n,
     cells_file,
+    describe_endings,
     self_consistency,
     single_call,
 )
 from archloom.orchestrator.errors import SearchBudgetError
-from archloom.orchestrator.models import SampleStore
+from archloom.orchestrator.models import SampleStore, StoreUse
 from archloom.orchestrator.report import Interval, Row
+from archloom.search._cells import MEASURES
 from archloom.search._evidence import check_evidence
 from archloom.search._files import write_whole
-from archloom.search._statistics import mean_interval, paired_difference
+from archloom.search._paired import paired
+from archloom.search._statistics import mean_interval
 from archloom.tasks import TaskSet
 
 
 class Gap(NamedTuple):
-    """Difference between the first workflow and another, paired over tasks, with its 95 % interval."""
+    """Difference between the first workflow and another, paired over tasks, with its 95 % interval.
+
+    ``p_value`` is that of the exact McNemar test, where all scores are 0 or 1; ``tasks_needed`` the number of tasks
+    that would tell the two apart at 5 % with a power of 0.8, were this the true difference.
+    """
 
     name: str
     estimate: float
@@ -44,16 +54,26 @@ class Gap(NamedTuple):
     high: float
     tasks: int
     tokens_ratio: float
+    p_value: float | None = None
+    tasks_needed: int | None = None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows in the order of the workflows, then baselines; gaps of the first against each other row."""
+    """Rows in the order of the workflows, then baselines; gaps of the first against each other row.
+
+    ``cost_models`` says how the calls of each model are priced.
+    """
 
     rows: tuple[Row, ...]
     gaps: tuple[Gap, ...]
     charged: Usage
     budget_ended: bool
+    endings: str | None
+    """How calls ended that did not end by themselves, in words."""
+    servers: tuple[tuple[str, str], ...] = ()
+    """What the servers that tell about it did, by model, in words."""
+    cost_models: tuple[tuple[str, str], ...] = ()
 
 
 async def evaluate_all(
@@ -62,6 +82,7 @@ async def evaluate_all(
     *,
     folder: Path,
     store: SampleStore,
+    use: StoreUse = "reuse",
     budget: Budget,
     concurrency: int = 8,
     baselines: bool = True,
@@ -74,9 +95,10 @@ async def evaluate_all(
         NoEvidenceError: every cell failed, or the budget ended before the first was done.
     """
     started = monotonic()
-    log = RunLog.open(folder, "eval", {"tasks": tasks.digest[:16], "workflows": ",".join(c.id for c in configurations)})
+    identity = {"tasks": tasks.digest[:16], "workflows": ",".join(c.id for c in configurations)}
+    log = RunLog.open(folder, "eval", identity | ({"store": use} if use != "reuse" else {}))
     try:
-        async with ModelPool(store, budget=budget) as pool:
+        async with ModelPool(store, use=use, budget=budget) as pool:
             run = _Run(log, Evaluator(pool, tasks, concurrency=concurrency), progress)
             try:
                 for configuration in configurations:
@@ -88,9 +110,11 @@ async def evaluate_all(
                 run.need_evidence(exc)
                 run.budget_ended = True
             finally:
+                for model, load in (await pool.loads()).items():
+                    log.write(ServerSeen(model=model, load=load))
                 log.write(Stopped(charged=pool.charged.settled, wall_s=round(monotonic() - started, 3)))
             write_whole(folder / "cells.jsonl", cells_file([cell for own in run.done.values() for cell in own]))
-            return run.comparison()
+            return replace(run.comparison(), cost_models=cost_models(pool, configurations))
     finally:
         log.close()
 
@@ -188,6 +212,8 @@ class _Run:
             gaps=tuple(gap for other in others if (gap := self._gap(first, other)) is not None),
             charged=self.evaluator.pool.charged.settled,
             budget_ended=self.budget_ended,
+            endings=describe_endings(cell for own in self.done.values() for cell in own),
+            servers=servers_seen(self.log.events),
         )
 
     def _row(self, id_: str) -> Row:
@@ -209,11 +235,30 @@ class _Run:
         both = [(cell, theirs[cell.task]) for cell in self.done[first] if cell.task in theirs]
         if not both:
             return None
-        gap = paired_difference([a.value for a, _ in both], [b.value for _, b in both])
+        pair = paired([a.value for a, _ in both], [b.value for _, b in both])
         ratio = sum(a.tokens for a, _ in both) / max(1, sum(b.tokens for _, b in both))
-        return Gap(self.listed[other].name, *gap, len(both), ratio)
+        p_value = pair.mcnemar.p_value if pair.mcnemar else None
+        return Gap(self.listed[other].name, *pair.difference, pair.tasks, ratio, p_value, pair.needed)
+
+
+def servers_seen(events: Iterable[AnyEvent]) -> tuple[tuple[str, str], ...]:
+    """What servers did while this run used them, by model; the last process of the run speaks."""
+    seen = {event.model: str(event.load) for event in events if isinstance(event, ServerSeen)}
+    return tuple(sorted(seen.items()))
 
 
 def costs(cells: Sequence[Cell]) -> dict[str, float]:
-    """Mean deployed costs per task."""
-    return {name: fmean(getattr(cell, name) for cell in cells) for name in ("tokens", "cost_usd", "latency_s", "calls")}
+    """Mean deployed costs per task, of those that are known."""
+    means = {name: fmean(cell.measure(name) for cell in cells) for name in MEASURES if name != "score"}
+    return {name: mean for name, mean in means.items() if not isnan(mean)}
+
+
+def cost_models(pool: ModelPool, configurations: Iterable[Configuration]) -> tuple[tuple[str, str], ...]:
+    """How the calls of the models that these use are priced, and what their FLOPs follow from, by model."""
+    found: dict[str, str] = {}
+    for configuration in configurations:
+        for name, sampler in pool.peek(configuration).items():
+            costs = str(sampler.costs)
+            if found.setdefault(name, costs) != costs:  # another document's model of the same name
+                found[f"{name} of {configuration.name}"] = costs
+    return tuple(found.items())

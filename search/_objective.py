@@ -25,6 +25,8 @@ def limits(objective: Objective) -> dict[Measure, float]:
         "cost_usd": within.cost_usd,
         "latency_s": within.latency_s,
         "calls": within.calls,
+        "flops": within.flops,
+        "memory_bytes": within.memory_bytes,
     }
     return {measure: limit for measure, limit in set_.items() if limit is not None}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 from archloom.graphs import Configuration, Document, InvalidConfigurationError
@@ -12,11 +13,11 @@ from archloom.search.errors import EmptySpaceError
 class DocumentSpace(Space):
     """A space whose points are configurations of one document."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, more: Iterable[Axis] = ()) -> None:
         self.document = document
         self._configuration = lru_cache(maxsize=65_536)(self._configure)
-        axes = tuple(Axis(hole.name, hole.options, hole.ordered) for hole in document.holes)
-        super().__init__(axes, valid=self._valid, canonical=lambda point: self.configuration(point).id)
+        axes = (Axis(hole.name, hole.options, hole.ordered) for hole in document.holes)
+        super().__init__((*axes, *more), valid=self._valid, canonical=lambda point: self.configuration(point).id)
 
     def configuration(self, point: Point) -> Configuration:
         """The workflow at a valid point."""
@@ -39,11 +40,16 @@ class DocumentSpace(Space):
 
 
 def space_of(document: Document) -> DocumentSpace:
-    """The space of a document with holes.
+    """The space of a document with holes, or with a free topology.
 
     Raises:
-        EmptySpaceError: it has none.
+        EmptySpaceError: it has neither.
+        DocumentError: its topology does not fit to its nodes and models.
     """
+    if document.search.topology is not None:
+        from archloom.search._topology import TopologySpace  # which extends the class above
+
+        return TopologySpace(document, document.search.topology)
     if not document.holes:
         raise EmptySpaceError(
             f"{document.source}: no choice is open, so there is nothing to search.",

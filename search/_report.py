@@ -8,17 +8,27 @@ from statistics import fmean
 
 import numpy as np
 
-from archloom.graphs import Objective, picture
-from archloom.orchestrator import FAILURE_RULE, Cell, Started, library_versions
+from archloom.graphs import Measure, Objective, picture
+from archloom.orchestrator import FAILURE_RULE, Cell, Started, describe_endings, library_versions
 from archloom.orchestrator.report import ConvergencePoint, Dropped, Interval, ReportData, Row, TaskRow
-from archloom.search._comparison import costs
+from archloom.search._comparison import cost_models, costs, servers_seen
+from archloom.search._examine import Examined
+from archloom.search._findings import Searched, ablations, audited, heat, may_be_best
 from archloom.search._held_out import Contender, HeldOut
-from archloom.search._statistics import mean_interval, noise_floor, paired_difference, tasks_needed
+from archloom.search._objective import cost_measures
+from archloom.search._paired import Paired, paired
+from archloom.search._statistics import mean_interval, noise_floor
 from archloom.search._study import Study
 from archloom.tasks import TaskSet
 
 _ROLES = {"winner": 0, "front": 1, "baseline": 2, "tried": 3}
 _SHORT = 160
+_HEAT = (
+    "The stronger the colour, the more of the score is lost without the node, as a share of the largest loss; nodes "
+    "without colour could not be left out for nothing."
+)
+NOTHING = Examined()
+"""Where no replay was tried."""
 
 
 def build_report(
@@ -30,6 +40,7 @@ def build_report(
     search: TaskSet,
     report: TaskSet,
     names: Mapping[str, str],
+    examined: Examined = NOTHING,
 ) -> ReportData:
     """The report of a study.
 
@@ -41,11 +52,18 @@ def build_report(
         search: Tasks the search saw.
         report: Tasks only the report saw.
         names: Name of each configuration of the search, by id.
+        examined: What replays told about the winner and its judges.
     """
+    searched, best = Searched.of(study), may_be_best(held)
+    corrected, lost = searched.corrected(), ablations(held, examined)
+    final = {id_: corrected.get(id_, fmean(cell.value for cell in own)) for id_, own in searched.cells.items()}
     rows = [row for contender in held.contenders.values() if (row := _row(study, held, contender)) is not None]
     listed = set(held.contenders)
     rows += [_tried(id_, names[id_], cells) for id_, cells in study.state.search.items() if id_ not in listed and cells]
-    rows.sort(key=lambda row: (_ROLES[row.role], row.tokens, row.name))
+    rows = [
+        row.model_copy(update={"corrected_score": corrected.get(row.config_id), "may_be_best": best.get(row.config_id)})
+        for row in sorted(rows, key=lambda row: (_ROLES[row.role], row.tokens, row.name))
+    ]
     winner = held.winner
     floor, floor_note = _floor(study)
     started = study.log.events[0]
@@ -56,39 +74,79 @@ def build_report(
         created=_day(started.at),
         objective=_objective(objective),
         rule_for_failures=FAILURE_RULE,
-        verdict=verdict(held),
+        verdict=verdict(held, objective),
         rows=tuple(rows),
         front=tuple(c.name for c in sorted(_front(held), key=lambda c: _mean(held, c, "tokens"))),
         convergence=tuple(
-            ConvergencePoint(tokens=tokens, cost_usd=cost, best_score=score, cells=cells)
-            for tokens, cost, score, cells in study.state.convergence
+            ConvergencePoint(
+                tokens=at.tokens,
+                cost_usd=at.cost_usd,
+                # As known in the end: the first few tasks flatter whoever leads on them.
+                best_score=final[at.leader],
+                cells=at.cells,
+            )
+            for at in study.state.convergence
         ),
-        winner_drawing=picture(winner.configuration),
+        winner_drawing=picture(winner.configuration, heat=heat(lost)),
         winner_yaml=winner.configuration.to_yaml(),
+        heat_note=_HEAT if heat(lost) else "",
+        ablations=lost,
+        judges=audited(examined),
+        importance=searched.importance(),
+        scaling=searched.scaling(names),
         tasks=tuple(_task_rows(held, report)),
         noise_floor=floor,
         noise_floor_note=floor_note,
-        facts=tuple(_facts(study, search, report, started)),
+        facts=tuple(_facts(study, held, search, report, started)),
+        cost_models=cost_models(study.evaluator.pool, map(study.space.configuration, study.observed)),
         dropped=tuple(_dropped(study, winner, names, len(search.examples))),
-        notes=tuple(_notes(held, winner)),
+        notes=tuple(_notes(held, winner, corrected)),
     )
 
 
-def verdict(held: HeldOut) -> str:
-    """What won, by how much, against what, in one or two sentences."""
+def verdict(held: HeldOut, objective: Objective) -> str:
+    """What won, by how much, against what, in a few sentences; that nothing did, where the tasks cannot tell."""
     winner = held.winner
     id_ = winner.configuration.id
     if not held.cells.get(id_):
         return "The budget ended before the winner could be compared on held-out tasks."
     count = len(held.cells[id_])
-    text = f"{winner.name} scores {_percent(_mean(held, winner, 'value'))} on {count} held-out tasks"
+    text = f"{_undecided(held, objective)}{winner.name} scores {_percent(_mean(held, winner, 'value'))} on {count} "
+    text += "held-out tasks"
     if _mean(held, winner, "calls") <= 1:
         return f"{text}. One call of the model is best here: nothing dearer that was tried is recommended over it."
     for rival, label in _against(held):
-        gap = paired_difference(*held.paired(id_, rival.configuration.id))
+        pair = paired(*held.paired(id_, rival.configuration.id))
         ratio = _mean(held, winner, "tokens") / max(1e-9, _mean(held, rival, "tokens"))
-        text += f"; against {label} {_gap(gap)} at {ratio:.2g}× its tokens"
+        text += f"; against {label} {_gap(pair.difference)}{_exact(pair)} at {ratio:.2g}× its tokens"
     return f"{text}. Intervals are 95 %, paired over tasks."
+
+
+def _undecided(held: HeldOut, objective: Objective) -> str:
+    """What is to be said first when noise is all that the held-out tasks show, or when they contradict the search."""
+    best = may_be_best(held)
+    open_ = [held.contenders[id_] for id_, may_be in best.items() if may_be]
+    if held.winner.configuration.id not in {contender.configuration.id for contender in open_}:
+        names = ", ".join(contender.name for contender in open_)
+        return f"The held-out tasks contradict the search: with 95 % confidence the best is {names}. " if open_ else ""
+    if len(open_) < len(best):
+        return ""
+    cheapest, cost = _cheapest(held, open_, objective)
+    return (
+        f"No significant difference: the {len(best)} configurations of the search that were compared cannot be told "
+        f"apart (95 % model confidence set). The cheapest of them is {cheapest.name}: "
+        f"{_percent(_mean(held, cheapest, 'value'))} at {cost} per task. "
+    )
+
+
+def _cheapest(held: HeldOut, among: Sequence[Contender], objective: Objective) -> tuple[Contender, str]:
+    """The one that costs least by the first cost that the objective names, else in tokens; and that cost in words."""
+    measure: Measure = next(iter(cost_measures(objective)), "tokens")
+    means = [fmean(cell.measure(measure) for cell in held.cells[c.configuration.id]) for c in among]
+    least = min(range(len(among)), key=means.__getitem__)
+    amount = f"{means[least]:,.0f}" if means[least] >= 100 else f"{means[least]:.3g}"
+    unit = {"cost_usd": "${}", "latency_s": "{} s", "memory_bytes": "{} bytes"}.get(measure, f"{{}} {measure}")
+    return among[least], unit.format(amount)
 
 
 def _against(held: HeldOut) -> list[tuple[Contender, str]]:
@@ -107,7 +165,8 @@ def _row(study: Study, held: HeldOut, contender: Contender) -> Row | None:
     score = mean_interval([cell.value for cell in cells]) if cells else None
     matched = held.contenders.get(contender.matched or "")
     both = held.paired(id_, matched.configuration.id) if matched else ([], [])
-    gap = paired_difference(*both) if both[0] else None
+    pair = paired(*both) if both[0] else None
+    gap = pair.difference if pair else None
     return Row(
         name=contender.name,
         config_id=id_,
@@ -121,6 +180,7 @@ def _row(study: Study, held: HeldOut, contender: Contender) -> Row | None:
         matched=matched.name if matched and gap else None,
         matched_difference=gap.estimate if gap else None,
         matched_interval=Interval(low=gap.low, high=gap.high) if gap else None,
+        matched_p_value=pair.mcnemar.p_value if pair and pair.mcnemar else None,
         searched_score=fmean(cell.value for cell in searched) if searched else None,
         searched_tasks=len(searched),
     )
@@ -156,7 +216,7 @@ def _dropped(study: Study, winner: Contender, names: Mapping[str, str], tasks: i
         both = [(cell, best[cell.task]) for cell in cells if cell.task in best]
         if len(cells) == tasks or id_ == winner.configuration.id or not both:
             continue
-        gap = paired_difference([own.value for own, _ in both], [other.value for _, other in both])
+        gap = paired([own.value for own, _ in both], [other.value for _, other in both]).difference
         share = sum(own.tokens for own, _ in both) / max(1, sum(other.tokens for _, other in both))
         reason = f"{_gap(gap)} against {winner.name} on {len(both)} common search tasks, at {share:.2g}× its tokens"
         rows.append(Dropped(name=names[id_], reason=reason, tasks=len(cells)))
@@ -201,8 +261,10 @@ def _task_rows(held: HeldOut, report: TaskSet) -> list[TaskRow]:
     return rows
 
 
-def _facts(study: Study, search: TaskSet, report: TaskSet, started: object) -> list[tuple[str, str]]:
+def _facts(study: Study, held: HeldOut, search: TaskSet, report: TaskSet, started: object) -> list[tuple[str, str]]:
     charged = study.charged
+    estimated = f" ({charged.tokens_estimated:,} of them estimated)" if charged.tokens_estimated else ""
+    observed = [cell for cells in (*study.state.search.values(), *held.cells.values()) for cell in cells]
     assert isinstance(started, Started)
     models = dict.fromkeys(
         study.evaluator.pool.peek(c)[name].client.identity
@@ -222,8 +284,11 @@ def _facts(study: Study, search: TaskSet, report: TaskSet, started: object) -> l
         ("Search ended by", study.state.stopped),
         (
             "Charged",
-            f"{charged.calls:,} calls, {charged.tokens:,} tokens, ${charged.cost_usd:.4f}, search and report together",
+            f"{charged.calls:,} calls, {charged.tokens:,} tokens{estimated}, ${charged.cost_usd:.4f}, "
+            "search and report together",
         ),
+        ("Calls that did not end by themselves", describe_endings(observed) or "none"),
+        *((f"Server of {model}", load) for model, load in servers_seen(study.log.events)),
         (
             "Optimizer",
             ", ".join(f"{k} {v}" for k, v in started.identity.items() if k in {"optimizer", "seed"}),
@@ -233,25 +298,27 @@ def _facts(study: Study, search: TaskSet, report: TaskSet, started: object) -> l
     ]
 
 
-def _notes(held: HeldOut, winner: Contender) -> list[str]:
+def _notes(held: HeldOut, winner: Contender, corrected: Mapping[str, float]) -> list[str]:
     notes = [
         "Every configuration is compared with self-consistency over its own first generator, with as many samples as "
         "cost the same tokens per task, on the same held-out tasks."
     ]
     id_ = winner.configuration.id
+    if id_ in corrected:
+        notes.append(
+            f"The search tasks promised {_percent(corrected[id_])} for the winner, once the luck of being selected is "
+            "taken out (empirical Bayes)."
+        )
     for rival, label in _against(held):
-        first, second = held.paired(id_, rival.configuration.id)
-        if len(first) < 2:
+        pair = paired(*held.paired(id_, rival.configuration.id))
+        if pair.tasks < 2 or pair.apart:
             continue
-        gap = paired_difference(first, second)
-        if gap.low <= 0 <= gap.high:
-            needed = tasks_needed(first, second)
-            more = (
-                f"about {needed:,} tasks would tell them apart"
-                if needed
-                else "no number of tasks would tell them apart"
-            )
-            notes.append(f"The winner and {label} are not told apart by these tasks; at the difference seen, {more}.")
+        more = (
+            f"about {pair.needed:,} tasks ({pair.more:,} more) would tell them apart at 5 % with a power of 0.8"
+            if pair.needed
+            else "no number of tasks would tell them apart"
+        )
+        notes.append(f"The winner and {label} are not told apart by these tasks; at the difference seen, {more}.")
     return notes
 
 
@@ -259,6 +326,10 @@ def _objective(objective: Objective) -> str:
     limits = [f"{name} ≤ {limit:g} per task" for name, limit in objective.within if limit is not None]
     words = f"front of {' × '.join(objective.pareto)}" if objective.pareto else "highest score"
     return f"{words}{', within ' + ', '.join(limits) if limits else ''}"
+
+
+def _exact(pair: Paired) -> str:
+    return f" (exact McNemar p = {pair.mcnemar.p_value:.2g})" if pair.mcnemar else ""
 
 
 def _gap(gap: tuple[float, float, float]) -> str:

@@ -8,17 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import orjson
 
-from archloom.graphs import Configuration, Document, SearchSpec
-from archloom.orchestrator import Evaluator, ModelPool, RunLog, Started, read_events
+from archloom.graphs import Configuration, Document, Objective, SearchSpec
+from archloom.orchestrator import Evaluator, ModelPool, RunLog, ServerSeen, Started, read_events
 from archloom.orchestrator.errors import RunLogError
-from archloom.orchestrator.models import SampleStore
-from archloom.orchestrator.report import ReportData, Row, render_report
+from archloom.orchestrator.models import CostModel, SampleStore, StoreUse
+from archloom.orchestrator.report import ReportData, render_report
+from archloom.search._examine import examine
 from archloom.search._files import write_whole
 from archloom.search._held_out import HeldOut, compare
 from archloom.search._names import unique_names
+from archloom.search._objective import cost_measures
 from archloom.search._of_document import DocumentSpace, space_of
+from archloom.search._provenance import Provenance
 from archloom.search._report import build_report
 from archloom.search._study import Progress, Study, points_of
 from archloom.search.optimizers import Optimizer, Recommendation, make_optimizer
@@ -95,9 +99,10 @@ def prepare(document: Document, spec: SearchSpec, *, tasks_base: Path | None = N
     """Checks everything that can be checked before the first call.
 
     Raises:
-        UsageError: no hole, no task set, too few tasks, an unknown optimizer.
+        UsageError: no hole, no task set, too few tasks, an unknown optimizer, a measure that cannot be known.
     """
     space = space_of(document)
+    _check_shapes(space, spec.objective)
     if spec.tasks is None:
         raise UsageError(
             f"{document.source}: there is no task set to search on.",
@@ -113,11 +118,29 @@ def prepare(document: Document, spec: SearchSpec, *, tasks_base: Path | None = N
     return Setting(document, spec, space, search, report, base, optimizer)
 
 
+def _check_shapes(space: DocumentSpace, objective: Objective) -> None:
+    """Passes when every measure that the objective looks at will be known.
+
+    Raises:
+        UsageError: FLOPs or memory traffic are, and the shape of a model is not.
+    """
+    looked_at = [measure for measure in cost_measures(objective) if measure in {"flops", "memory_bytes"}]
+    models = space.configuration(space.sample(np.random.default_rng(0))).models if looked_at else {}
+    if unknown := [name for name, spec in models.items() if CostModel(spec).shape is None]:
+        raise UsageError(
+            f"{space.document.source}: the objective looks at {looked_at[0]!r}, "
+            f"but the shape of model {unknown[0]!r} is not known.",
+            hint=f"Write it: models.{unknown[0]}.shape: {{parameters: ..., layers: ..., width: ..., heads: ..., "
+            "kv_heads: ...}, or use another measure.",
+        )
+
+
 async def run_search(
     setting: Setting,
     *,
     folder: Path,
     store: SampleStore,
+    use: StoreUse = "reuse",
     concurrency: int = 8,
     progress: Progress = lambda state: None,
     say: Callable[[str], None] = lambda line: None,
@@ -131,9 +154,10 @@ async def run_search(
         NoEvidenceError: the budget ended before anything was observed.
     """
     spec, space = setting.spec, setting.space
-    log = RunLog.open(folder, "search", _identity(setting), settings=setting.settings)
+    identity = _identity(setting) | ({"store": use} if use != "reuse" else {})
+    log = RunLog.open(folder, "search", identity, settings=setting.settings)
     try:
-        async with ModelPool(store, budget=spec.budget) as pool:
+        async with ModelPool(store, use=use, budget=spec.budget) as pool:
             examples = TaskSet(
                 name=setting.search.name,
                 answer=setting.search.answer,
@@ -148,7 +172,10 @@ async def run_search(
                 names = unique_names(space, list(study.observed))
                 ids = [example.task.id for example in setting.report.examples]
                 held = await compare(study, space, found.point, _front(space, found), names, ids)
+                examined = await examine(held, setting.report, store, log)
             finally:
+                for model, load in (await pool.loads()).items():
+                    log.write(ServerSeen(model=model, load=load))
                 study.close()
             report = build_report(
                 study,
@@ -158,6 +185,7 @@ async def run_search(
                 search=setting.search,
                 report=setting.report,
                 names={space.configuration(point).id: name for point, name in names.items()},
+                examined=examined,
             )
             return _write(setting, study, found, held, report, folder)
     finally:
@@ -191,16 +219,19 @@ def _write(
 ) -> SearchResult:
     """All files of the result; each appears whole or not at all."""
     winner = held.winner.configuration
+    started = study.log.events[0]
+    assert isinstance(started, Started), "a run log begins so"
+    origin = Provenance(setting.spec, setting.search, setting.report, started.versions, study.cells)
     rows = {row.config_id: row for row in report.rows}
     members = sorted(
         (c for c in held.contenders.values() if c.role in {"winner", "front"}),
         key=lambda c: rows[c.configuration.id].tokens,
     )
-    write_whole(folder / "best.yaml", winner.to_yaml(comment=_provenance(setting, rows[winner.id])).encode())
+    write_whole(folder / "best.yaml", winner.to_yaml(comment=origin.of(rows[winner.id])).encode())
     for old in (folder / "front").glob("*.yaml"):
         old.unlink()
     for number, member in enumerate(members, 1):
-        text = member.configuration.to_yaml(comment=_provenance(setting, rows[member.configuration.id]))
+        text = member.configuration.to_yaml(comment=origin.of(rows[member.configuration.id]))
         write_whole(folder / "front" / f"{number:02}-{member.configuration.id}.yaml", text.encode())
     write_whole(folder / "cells.jsonl", study.cells_file())
     write_whole(folder / "report.json", report.model_dump_json(indent=1).encode())
@@ -213,22 +244,4 @@ def _write(
         stopped=study.state.stopped,
         budget_ended="budget" in study.state.stopped,
         folder=folder,
-    )
-
-
-def _provenance(setting: Setting, row: Row) -> str:
-    """Where a workflow file comes from: only what is the same in every replay."""
-    score = "not compared on held-out tasks"
-    if row.score is not None and row.interval is not None:
-        low, high = row.interval.low, row.interval.high
-        score = f"score {row.score:.3f} [{low:.3f}, {high:.3f}] on {row.tasks} held-out tasks"
-        score += f", {row.tokens:.1f} tokens per task"
-    return "\n".join(
-        (
-            f"Found by archloom search: {row.name}",
-            score,
-            f"tasks: {setting.spec.tasks}",
-            f"digests: search {setting.search.digest[:16]}, report {setting.report.digest[:16]}",
-            f"optimizer {setting.spec.optimizer}, seed {setting.spec.seed}, configuration {row.config_id}",
-        )
     )

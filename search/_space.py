@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from archloom.graphs import InvalidConfigurationError
 from archloom.search.errors import EmptySpaceError, SpaceTooLargeError, UnknownConfigurationError
@@ -22,6 +23,7 @@ Point: TypeAlias = tuple[int, ...]
 LISTABLE = 20_000
 """Spaces with more points than this are sampled and never listed."""
 _TRIES = 10_000
+_REDRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,17 @@ class Axis:
         """What each column of :attr:`codes` stands for."""
         own = tuple(f"{self.name}={json.dumps(option)}" for option in self.options)
         return (*own, f"scale({self.name})") if self.ordered else own
+
+    def option(self, value: object) -> int:
+        """The place of an option among the others.
+
+        Raises:
+            InvalidConfigurationError: it is not offered.
+        """
+        offered = [json.dumps(option, sort_keys=True) for option in self.options]  # 1 and true are equal in Python
+        if (written := json.dumps(value, sort_keys=True, default=repr)) not in offered:
+            raise InvalidConfigurationError(f"{self.name} does not offer {value!r}.")
+        return offered.index(written)
 
     @cached_property
     def codes(self) -> NDArray[np.float64]:
@@ -216,6 +229,21 @@ class Space:
                 return self.normal(point)
         raise EmptySpaceError(f"{_TRIES:,} random points of this space were all forbidden by construction rules.")
 
+    def draw(self, chances: Sequence[NDArray[np.float64]], rng: np.random.Generator) -> Point:
+        """A random configuration whose choices are drawn one by one, each with its own chances.
+
+        What construction rules forbid is drawn again as a whole; when nothing valid turns up, as by :meth:`sample`.
+
+        Args:
+            chances: For each axis the probability of each option.
+            rng: Where randomness comes from.
+        """
+        for _ in range(_REDRAWS):
+            point = tuple(int(rng.choice(len(own), p=own)) for own in chances)
+            if self.valid(point):
+                return self.normal(point)
+        return self.sample(rng)
+
     def neighbours(self, point: Point) -> tuple[Point, ...]:
         """The other configurations that differ in one choice; on an ordered axis by one step."""
         found: dict[str, Point] = {}
@@ -252,12 +280,32 @@ class Space:
 
         An axis that does not matter for a point is all zeros there, so it neither learns nor predicts.
         """
-        rows = np.zeros((len(points), len(self.columns)))
-        if points:
-            active = np.array([self.active(point) for point in points])
-            for axis, (block, chosen) in enumerate(zip(self.blocks, np.array(points).T, strict=True)):
-                rows[:, block] = self.axes[axis].codes[chosen] * active[:, axis, None]
-        return rows
+        if not points:
+            return np.zeros((0, len(self.columns)))
+        active = np.array([self.active(point) for point in points])
+        chosen = np.array(points)
+        return np.column_stack(
+            [axis.codes[chosen[:, number]] * active[:, number, None] for number, axis in enumerate(self.axes)]
+        )
+
+    def words(self, point: Point) -> dict[str, JsonValue]:
+        """A configuration as JSON that a model can read and write; :meth:`read` is the way back."""
+        return cast("dict[str, JsonValue]", self.assignment(point))
+
+    def offers(self) -> dict[str, JsonValue]:
+        """What :meth:`read` understands, for a model: the options of each hole."""
+        return {axis.name: cast("list[JsonValue]", list(axis.options)) for axis in self.axes}
+
+    def read(self, words: object) -> Point:
+        """The configuration that a model wrote.
+
+        Raises:
+            InvalidConfigurationError: it is none of this space.
+        """
+        names = {axis.name for axis in self.axes}
+        if not isinstance(words, Mapping) or set(words) != names:
+            raise InvalidConfigurationError(f"A configuration is a JSON object with {', '.join(sorted(names))}.")
+        return self.normal(tuple(axis.option(words[axis.name]) for axis in self.axes))
 
     def assignment(self, point: Point) -> dict[str, object]:
         """The chosen option by name of the hole."""

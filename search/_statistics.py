@@ -32,7 +32,7 @@ class McNemar(NamedTuple):
     p_value: float
 
 
-def wilson(successes: float, n: int, *, level: float = 0.95) -> Interval:
+def wilson(successes: float, n: float, *, level: float = 0.95) -> Interval:
     """Wilson's interval for a proportion; sensible for few tasks and for 0 or all right.
 
     Scores between 0 and 1 vary less than right-or-wrong ones of the same mean, so for their sum it errs on the wide
@@ -60,6 +60,29 @@ def mean_interval(scores: ArrayLike, *, level: float = 0.95) -> Interval:
     mean = float(values.mean())
     half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return Interval(mean, mean - half, mean + half)
+
+
+def clustered_rate(successes: ArrayLike, totals: ArrayLike, *, level: float = 0.95) -> Interval:
+    """A proportion of things that come in groups which are alike, such as the candidates of one task.
+
+    Wilson's interval at the effective number of things, which is their number divided by the design effect (Kish 1965;
+    Dean and Pagano 2015): how much more the proportion varies over groups than it would over single things. Where all
+    or none succeed there is no spread to go by, and each group counts as one thing.
+
+    Args:
+        successes: How many of each group succeeded.
+        totals: Size of each group; at least one is not empty.
+        level: Coverage of the interval.
+    """
+    good, all_ = np.asarray(successes, dtype=np.float64), np.asarray(totals, dtype=np.float64)
+    good, all_ = good[all_ > 0], all_[all_ > 0]
+    groups, size = len(all_), float(all_.sum())
+    rate = float(good.sum()) / size
+    if rate in (0.0, 1.0) or groups < 2:
+        return wilson(rate * groups, groups, level=level)
+    variance = groups / (groups - 1) * float(((good - rate * all_) ** 2).sum()) / size**2
+    design = max(1.0, variance / (rate * (1 - rate) / size))
+    return wilson(rate * size / design, size / design, level=level)
 
 
 def paired_difference(

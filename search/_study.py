@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from archloom.graphs import Configuration, Objective
 from archloom.nodes import Budget
@@ -21,14 +21,31 @@ from archloom.orchestrator import (
     cells_file,
 )
 from archloom.orchestrator.errors import SearchBudgetError
+from archloom.search._consultation import Consultation
 from archloom.search._evidence import check_evidence
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
 from archloom.search.optimizers import Observation, Optimizer, Recommendation
+from archloom.search.optimizers._thinking import Publisher, Thinker
 
 Progress = Callable[["State"], None]
 SEARCH_SHARE = 0.75
 """Share of a search budget that the search may use; the rest is for the held-out report."""
+
+
+class Reached(NamedTuple):
+    """What the search would have recommended once it had paid this much.
+
+    Attributes:
+        tokens: Charged so far; likewise the cost.
+        leader: Id of the configuration.
+        cells: Cells observed so far.
+    """
+
+    tokens: int
+    cost_usd: float
+    leader: str
+    cells: int
 
 
 @dataclass
@@ -53,7 +70,7 @@ class State:
     charged: Usage = field(default_factory=Usage)
     started: float = field(default_factory=monotonic)
     stopped: str = ""
-    convergence: list[tuple[int, float, float, int]] = field(default_factory=list)
+    convergence: list[Reached] = field(default_factory=list)
 
 
 class Study:
@@ -78,6 +95,7 @@ class Study:
         self.objective = objective
         self.state = State()
         self._progress = progress
+        self._consult = Consultation(space.document, evaluator.pool, log)
         self._known = {
             (event.part, *_key(event.cell)): event
             for event in log.events
@@ -86,7 +104,7 @@ class Study:
         self.observed: dict[Point, None] = {}
         self._failure = ""
         self._paid_then = Usage()  # when the cells that the optimizer was told last were observed
-        evaluator.pool.charged.settled = log.charged
+        evaluator.pool.charged.settled = max(log.charged, self._consult.charged, key=lambda usage: usage.calls)
 
     @property
     def charged(self) -> Usage:
@@ -102,12 +120,14 @@ class Study:
         ended: SearchBudgetError | None = None
         with self._search_share():
             while not self.state.stopped:
-                wanted = self.optimizer.ask()
-                if not wanted:
-                    self.state.stopped = "the optimizer's own stopping rule"
-                    break
                 cells: list[Cell] = []
                 try:
+                    if isinstance(self.optimizer, Thinker):
+                        await self.optimizer.think(self._consult)
+                    wanted = self.optimizer.ask()
+                    if not wanted:
+                        self.state.stopped = "the optimizer's own stopping rule"
+                        break
                     for observation in wanted:
                         if self._time_is_used():
                             raise SearchBudgetError("the time is over.")
@@ -120,7 +140,8 @@ class Study:
                 self._converge(cells)
         self._need_evidence(ended)
         recommendation = self.optimizer.recommend()
-        self._decide("search_stopped", why=self.state.stopped)
+        published = self.optimizer.published() if isinstance(self.optimizer, Publisher) else {}
+        self._decide("search_stopped", why=self.state.stopped, **published)
         return recommendation
 
     async def report_on(
@@ -147,11 +168,14 @@ class Study:
         """Writes what this process paid; call it however the study ends."""
         self.log.write(Stopped(charged=self.charged, wall_s=round(monotonic() - self.state.started, 3)))
 
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells of the study, search and report."""
+        return [cell for part in (self.state.search, self.state.report) for c in part.values() for cell in c]
+
     def cells_file(self) -> bytes:
         """All cells of the study, search and report, in one fixed order."""
-        return cells_file(
-            [cell for part in (self.state.search, self.state.report) for c in part.values() for cell in c]
-        )
+        return cells_file(self.cells)
 
     def _need_evidence(self, ended: SearchBudgetError | None) -> None:
         cells = [cell for own in self.state.search.values() for cell in own]
@@ -221,9 +245,7 @@ class Study:
         recommendation = self.optimizer.recommend()
         self.state.leader = self.space.configuration(recommendation.point).id
         paid = self._paid_then
-        self.state.convergence.append(
-            (paid.tokens, paid.cost_usd, recommendation.evidence.score.estimate, self.state.cells)
-        )
+        self.state.convergence.append(Reached(paid.tokens, paid.cost_usd, self.state.leader, self.state.cells))
 
     def _decide(self, what: str, **fields: object) -> None:
         known = any(isinstance(event, Decided) and event.what == what for event in self.log.events)

@@ -11,15 +11,19 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="also run tests that start a real model")
+    parser.addoption("--run-vllm", action="store_true", help="also run tests that start vLLM (make vllm)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--run-slow"):
-        return
-    skip = pytest.mark.skip(reason="starts a real model or takes long; run with --run-slow")
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(skip)
+    tiers = {
+        "slow": "starts a real model or takes long; run with --run-slow",
+        "vllm": "starts vLLM; run with --run-vllm",
+    }
+    for tier, reason in tiers.items():
+        if not config.getoption(f"--run-{tier}"):
+            for item in items:
+                if tier in item.keywords:
+                    item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ HEAVY = ("langgraph", "langchain_core", "optuna", "litellm", "vllm", "ray")
 def _modules() -> Iterator[ModuleType]:
     yield archloom
     for found in pkgutil.walk_packages(archloom.__path__, "archloom."):
-        if not found.name.endswith("_llamacpp_child"):  # a program, not a module
+        if not found.name.endswith(("llamacpp._child", "vllm._convert")):  # programs, not modules
             yield import_module(found.name)
 
 

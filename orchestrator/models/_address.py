@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 import orjson
 
@@ -32,17 +33,45 @@ class Address(NamedTuple):
         return int.from_bytes(digest, "big") & 0x7FFFFFFF
 
 
-def request_key(identity: str, messages: Messages, sampling: Sampling) -> str:
-    """Digest of a request; it does not depend on the order of keys, on the host or on the port."""
-    content = {
-        "model": identity,
-        "messages": [dict(message) for message in messages],
-        "temperature": float(sampling.temperature),
-        "max_tokens": sampling.max_tokens,
-        "top_p": float(sampling.top_p),
-        "stop": list(sampling.stop),
-    }
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked, and its digest.
+
+    Attributes:
+        messages: The conversation.
+        sampling: The parameters.
+        content: Model, conversation and parameters as canonical JSON: it does not depend on the order of keys, and
+            holds neither host nor port.
+        key: SHA-256 of the content, in hex.
+    """
+
+    messages: Messages
+    sampling: Sampling
+    content: bytes = field(repr=False)
+    key: str
+
+    @classmethod
+    def of(cls, identity: str, messages: Messages, sampling: Sampling) -> Self:
+        """The question as this model is asked it."""
+        asked: dict[str, object] = {
+            "model": identity,
+            "messages": messages,
+            "temperature": float(sampling.temperature),
+            "max_tokens": sampling.max_tokens,
+            "top_p": float(sampling.top_p),
+            "stop": sampling.stop,
+        }
+        # What is left at its default is left out, so that addresses outlive new parameters.
+        if sampling.logprobs is not None:
+            asked["logprobs"] = sampling.logprobs
+        if sampling.prompt_logprobs:
+            asked["prompt_logprobs"] = True
+        if sampling.output is not None:
+            asked["output"] = list(sampling.output)
+        if sampling.tools:
+            asked |= {"tools": sampling.tools, "tool_choice": sampling.tool_choice}
+        content = orjson.dumps(asked, default=dict, option=orjson.OPT_SORT_KEYS)
+        return cls(messages, sampling, content, hashlib.sha256(content).hexdigest())
 
 
 def stream_number(ordinal: int, replicate: int) -> int:

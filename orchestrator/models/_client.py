@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from archloom.nodes import FinishReason, Messages, Sampling
+from archloom.nodes import Completion, Messages, Sampling
+
+if TYPE_CHECKING:
+    from archloom.orchestrator.models.vllm import Watch
 
 
-@dataclass(frozen=True)
-class Completion:
-    """What a model gave for one sample, before it has a place in a pool (see ``archloom.nodes.Sample``)."""
+@dataclass
+class Progress:
+    """What is known of a call while it is under way. A client that reads replies as they are written keeps it up to
+    date, so that a call which is cancelled is counted by what it used.
 
-    text: str
-    finish: FinishReason
-    tokens_in: int
-    tokens_out: int
-    latency_s: float
-    logprob: float | None = None
-    estimated: bool = False
-    """The server gave no usage; tokens were counted here."""
+    Attributes:
+        tokens_in: Prompt tokens as the server counted them; ``None`` while it has not said so.
+        tokens_out: Completion tokens so far, in the server's count; ``None`` while it has not said so.
+        on_text: Is given each piece of text as it comes.
+    """
+
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    on_text: Callable[[str], None] | None = None
+
+
+@runtime_checkable
+class WatchedClient(Protocol):
+    """A client whose server tells about its load."""
+
+    def watch(self) -> Watch:
+        """Looks at the server while it is open."""
 
 
 class Client(Protocol):
@@ -37,6 +51,10 @@ class Client(Protocol):
         """
 
     @property
+    def endpoint(self) -> str:
+        """What shares one limit: the server's address and the model's name there, without a key."""
+
+    @property
     def local(self) -> bool:
         """True when calls leave this machine's network card alone; such a model needs no price."""
 
@@ -46,8 +64,17 @@ class Client(Protocol):
     async def __aexit__(self, *exc: object) -> None:
         """Frees what it took; never raises."""
 
-    async def complete(self, messages: Messages, sampling: Sampling, *, seed: int) -> Completion:
+    async def complete(
+        self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None
+    ) -> Completion:
         """One completion. The same seed gives the same text where the backend can promise that.
+
+        Args:
+            messages: The conversation. One that ends with the assistant's message is continued there, by providers
+                with the capability ``continuation``.
+            sampling: The parameters.
+            seed: 31 bits.
+            progress: Kept up to date by clients that stream; others leave it alone.
 
         Raises:
             ModelCallError: with its class of failure and whether trying again may help.

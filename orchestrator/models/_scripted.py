@@ -10,9 +10,9 @@ from typing import ClassVar, TypeAlias
 import orjson
 
 from archloom.graphs import ScriptedModel
-from archloom.nodes import Messages, Sampling
-from archloom.orchestrator.models._chat import text_of
-from archloom.orchestrator.models._client import Completion
+from archloom.nodes import Completion, Messages, Sampling
+from archloom.orchestrator.models._client import Progress
+from archloom.orchestrator.models.openai._chat import text_of
 from archloom.tools.errors import UsageError
 
 ReplyFunction: TypeAlias = Callable[[Messages, int], str | Completion | Exception]
@@ -56,6 +56,11 @@ class ScriptedClient:
         return self._identity
 
     @property
+    def endpoint(self) -> str:
+        """Its identity."""
+        return self.identity
+
+    @property
     def local(self) -> bool:
         """Always."""
         return True
@@ -66,7 +71,9 @@ class ScriptedClient:
     async def __aexit__(self, *exc: object) -> None:
         pass
 
-    async def complete(self, messages: Messages, sampling: Sampling, *, seed: int) -> Completion:
+    async def complete(
+        self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None
+    ) -> Completion:
         """The reply at this index, cut at ``max_tokens`` words."""
         self.calls.append(messages)
         reply = self._reply(messages, seed)

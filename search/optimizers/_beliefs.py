@@ -8,7 +8,6 @@ from functools import cached_property
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archloom.graphs import Measure, Objective
 from archloom.search._cells import Cells
@@ -18,8 +17,7 @@ from archloom.search._space import Point, Space
 from archloom.search.optimizers._elimination import dropped
 from archloom.search.optimizers._fit import fit_variances
 from archloom.search.optimizers._posterior import Kernels, Posterior, Variances
-
-Mask = NDArray[np.bool_]
+from archloom.search.optimizers._rivals import Mask, may_replace, no_dearer
 
 _DRAWS, _FRONT_DRAWS = 256, 32
 _FIRST_FIT, _REFIT = 32, 1.3
@@ -138,16 +136,11 @@ class Beliefs:
     @cached_property
     def not_dearer(self) -> Mask:
         """Whether the row's candidate costs no more than the column's by every cost of the wanted front."""
-        size = len(self.scores)
-        cheaper = np.ones((size, size), dtype=bool)
-        for measure in front_costs(self.objective):
-            cheaper &= self.expected[measure][:, None] <= self.expected[measure]
-        return cheaper
+        return no_dearer(self.objective, self.expected)
 
     def dropped(self, *, rivals: int, alpha: float) -> Mask:
         """Candidates proven worse than one that is observed, within limits and not dearer."""
-        within = excess(self.objective, self.expected) == 0
-        may_lead = self.not_dearer & (self.observed & within)[:, None]
+        may_lead = may_replace(self.objective, self.expected) & self.observed[:, None]
         np.fill_diagonal(may_lead, True)
         leaders = np.where(may_lead, self.score.value[:, None], -np.inf).argmax(axis=0)
         return dropped(self.scores, leaders, rivals=rivals, alpha=alpha)

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from archloom.search._objective import Array
 
-_BETS = np.array([0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])[:, None, None]
+_BETS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
+_MOST = 1e300
 
 
 def log_evidence(differences: Array) -> Array:
@@ -41,10 +42,12 @@ def log_evidence(differences: Array) -> Array:
     expected = -before / (tasks - np.arange(known.shape[1]))
     # At a mean of -1 or less the null is already impossible; above 1 it is certain and nothing may be staked.
     stake = 1.0 / np.maximum(1.0 + expected, 1e-9) * (expected < 1.0)
-    factors = 1.0 + _BETS * (gains - expected) * stake
-    wealth = np.cumsum(np.where(known, np.log(np.maximum(factors, 1e-12)), 0.0), axis=2)
-    mean = np.logaddexp.reduce(wealth, axis=0) - np.log(len(_BETS))
-    return np.asarray(mean.max(axis=1, initial=0.0))
+    surprises = np.where(known, (gains - expected) * stake, 0.0)
+    wealth = np.zeros(known.shape)
+    with np.errstate(over="ignore"):
+        for bet in _BETS:
+            wealth += np.cumprod(np.maximum(1.0 + bet * surprises, 1e-12), axis=1)
+    return np.asarray(np.log(np.clip(wealth / len(_BETS), 1.0, _MOST)).max(axis=1, initial=0.0))
 
 
 def dropped(scores: Array, leaders: NDArray[np.intp], *, rivals: int, alpha: float) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -11,9 +12,13 @@ from archloom.orchestrator import Cell
 from archloom.search._cells import Cells
 from archloom.search._objective import Array, best_rows
 from archloom.search._space import Point, Space
-from archloom.search._statistics import mean_interval
+from archloom.search._statistics import mean_interval, wilson
 from archloom.search.errors import NoEvidenceError
 from archloom.search.optimizers._base import Evidence, Observation, Recommendation
+
+POOL = 500
+"""Candidates considered at a time when a space has more configurations."""
+_PROMISING = 4
 
 
 class History:
@@ -23,11 +28,14 @@ class History:
     new one that is told the same cells goes on as the old one would have.
     """
 
-    def __init__(self, space: Space, task_ids: Sequence[str], objective: Objective, *, seed: int) -> None:
+    def __init__(
+        self, space: Space, task_ids: Sequence[str], objective: Objective, *, seed: int, pool: int = POOL
+    ) -> None:
         self.space = space
         self.objective = objective
         self.cells = Cells(task_ids)
         self._seed = seed
+        self._pool = pool
         self._asked: dict[str, set[str]] = {}
 
     def tell(self, cells: Sequence[Cell]) -> None:
@@ -50,7 +58,11 @@ class History:
         """
         most = max(map(self.cells.n_tasks, self.cells.configs), default=0)
         configs = [config for config in self.cells.configs if self.cells.n_tasks(config) == most]
-        return self._recommended(configs, self.cells.means(configs))
+        return self._recommended(configs, self._judge(configs))
+
+    def _judge(self, configs: Sequence[str]) -> Mapping[Measure, Array]:
+        """The means by which observed configurations are compared."""
+        return self.cells.means(configs)
 
     def _recommended(self, configs: Sequence[str], means: Mapping[Measure, Array]) -> Recommendation:
         """The best of these configurations by these means, and their front."""
@@ -86,17 +98,57 @@ class History:
         """Randomness for the next decision: it depends on the seed and on how much was asked, not on earlier draws."""
         return np.random.default_rng([self._seed, sum(map(len, self._asked.values()))])
 
+    @cached_property
+    def _explored(self) -> tuple[Point, ...]:
+        """All configurations of a small space; of a larger one, random ones that stay the same through a search."""
+        if self._is_small:
+            return self.space.points()
+        rng = np.random.default_rng([self._seed, 0, 2])
+        return tuple(dict.fromkeys(self.space.sample(rng) for _ in range(self._pool)))
+
+    @cached_property
+    def _is_small(self) -> bool:
+        return self.space.listable and len(self.space.points()) <= self._pool
+
+    def _candidates(self) -> tuple[Point, ...]:
+        """All configurations of a small space; else those observed, neighbours of the best, and random ones."""
+        if self._is_small:
+            return self._explored
+        seen = {config: self.space.point(config) for config in self._asked}
+        near = [point for config in self._promising() for point in self.space.neighbours(seen[config])]
+        found = dict.fromkeys([*seen.values(), *near, *self._explored])
+        return tuple(found)[: max(self._pool, len(seen))]
+
+    def _promising(self) -> list[str]:
+        """The few configurations that are surely good."""
+        configs = self.cells.configs
+        if not configs:
+            return []
+        means = dict(zip(configs, self.cells.means(configs)["score"].tolist(), strict=True))
+        counts = {config: self.cells.n_tasks(config) for config in configs}
+        low = {config: wilson(means[config] * counts[config], counts[config]).low for config in configs}
+        return sorted(configs, key=low.__getitem__, reverse=True)[:_PROMISING]
+
 
 class FullEvaluations(History):
     """An optimizer that evaluates one configuration on all tasks before it looks at the next."""
 
+    _at_a_time: int | None = None
+    """Tasks observed at a time; by default all."""
+
     def ask(self) -> list[Observation]:
-        """All tasks of one more configuration; first what is left of one that was begun."""
-        for config in self.cells.configs:
-            if left := self._open_tasks(self.space.point(config)):
-                return [self._want(self.space.point(config), left)]
-        point = self._next()
-        return [] if point is None else [self._want(point, self.cells.task_ids)]
+        """The tasks of one more configuration; first what is left of one that was begun."""
+        begun = (config for config in self._asked if not self._given_up(config))
+        for point in map(self.space.point, begun):
+            if left := self._open_tasks(point):
+                return [self._want(point, left[: self._at_a_time])]
+        new = self._next()
+        return [] if new is None else [self._want(new, self.cells.task_ids[: self._at_a_time])]
+
+    def _given_up(self, config: str) -> bool:
+        """Whether an evaluation that was begun is not worth finishing."""
+        del config
+        return False
 
     def _next(self) -> Point | None:
         """A configuration that was never asked for, or None when there is none left."""

@@ -16,8 +16,14 @@ rows with data enter, so with ``W = L L'`` and ``M = I + L' K L`` over those row
 ``mean f = cov f b``: one factorisation whose size is the number of observed configurations, whatever the number of
 cells.
 
-**Values are finite-population means.** What matters is the mean over *these* tasks: observed cells are known, the
-others are predicted, and a fully observed configuration is known exactly.
+**Values are finite-population means.** What matters is the mean over *these* T tasks: observed cells are known, the
+others are predicted, and a fully observed configuration is known exactly. With ``s = A h``, values move with f by
+``N = T I - noise W - 1 s'``, for a configuration's own unseen tasks follow its level and the seen ones of others tell
+of their effects. Written out, ``W`` cancels against what the unseen cells add, and with ``M = R R'`` and
+``F = inv(R) (T L' K + noise L')`` the covariance of all values takes one triangular solve and one product::
+
+    T^2 cov = T^2 K - F'F + T noise I - u 1' - 1 u' + (s' cov f s + noise sum(h))
+    u = (T I - noise W) cov f s + noise s
 """
 
 from __future__ import annotations
@@ -80,8 +86,40 @@ class Variances:
 def _factor(matrix: Array) -> Array:
     """Cholesky factor of a covariance or precision, also where rows are known (zero variance), or where almost no
     noise makes the precision so large that rounding alone would cost it its definiteness."""
-    scale = max(1.0, float(np.abs(np.diag(matrix)).max(initial=0.0)))
-    return np.asarray(np.linalg.cholesky(matrix + _JITTER * scale * np.eye(len(matrix))))
+    return _root(matrix + _jitter(matrix) * np.eye(len(matrix)))
+
+
+def _jitter(matrix: Array) -> float:
+    return _JITTER * max(1.0, float(np.abs(np.diag(matrix)).max(initial=0.0)))
+
+
+# The triangular routines of BLAS do a third of the work of numpy's general ones. They are called without SciPy's
+# wrappers, which take longer than a small system does, and imported where they are used: the import takes a while.
+
+
+def _root(matrix: Array) -> Array:
+    from scipy.linalg.lapack import dpotrf
+
+    root, failed = dpotrf(matrix, lower=True)
+    if failed:
+        raise np.linalg.LinAlgError("The matrix is not positive definite.")
+    return np.asarray(root)
+
+
+def _solve(root: Array, right: Array, *, transposed: bool = False) -> Array:
+    """``inv(root) right`` for a lower triangular root, or that of its transpose; right is a matrix or a vector."""
+    from scipy.linalg.blas import dtrsm, dtrsv
+
+    if right.ndim == 1:
+        return np.asarray(dtrsv(root, right, lower=True, trans=int(transposed)))
+    return np.asarray(dtrsm(1.0, root, right, lower=True, trans_a=int(transposed)))
+
+
+def _multiply(root: Array, other: Array, *, transposed: bool = False, from_right: bool = False) -> Array:
+    """``root other`` for a lower triangular root, or ``root' other``, or ``other root``."""
+    from scipy.linalg.blas import dtrmm
+
+    return np.asarray(dtrmm(1.0, root, other, lower=True, trans_a=int(transposed), side=int(from_right)))
 
 
 class Posterior:
@@ -106,27 +144,37 @@ class Posterior:
         self._shrink = 1.0 / (self._seen.sum(axis=0) + variances.noise / variances.task)
 
     @cached_property
+    def _precision(self) -> Array:
+        """The precision W of f that the data bring, for rows with data."""
+        weighted = self._seen[self._rows] * np.sqrt(self._shrink)
+        return np.asarray((np.diag(self._n[self._rows]) - weighted @ weighted.T) / self._variances.noise)
+
+    @cached_property
     def _data(self) -> tuple[Array, Array]:
         """L, the factor of the data's precision, and b, the information vector; for rows with data."""
         seen, noise = self._seen[self._rows], self._variances.noise
-        precision = (np.diag(self._n[self._rows]) - (seen * self._shrink) @ seen.T) / noise
-        factor = _factor(precision)
+        factor = _factor(self._precision)
         information = self._scores[self._rows].sum(axis=1) - seen @ (self._shrink * self._scores.sum(axis=0))
         return factor, information / noise
 
     @cached_property
     def _solved(self) -> tuple[Array, Array]:
-        """The factor of M, and K L over all configurations."""
+        """R, the factor of M, and L'K over all configurations."""
         factor, _ = self._data
-        spread = self._prior[:, self._rows] @ factor
-        root = np.linalg.cholesky(np.eye(len(factor)) + factor.T @ spread[self._rows])
-        return np.asarray(root), spread
+        spread = _multiply(factor, self._prior[:, self._rows].T, transposed=True)
+        inner = _multiply(factor, spread[:, self._rows], from_right=True)
+        return _root(np.eye(len(factor)) + inner), spread
+
+    def _level_cov_times(self, vector: Array) -> Array:
+        """The covariance of f times a vector over rows with data."""
+        root, spread = self._solved
+        learned = _solve(root, _solve(root, spread[:, self._rows] @ vector), transposed=True)
+        return np.asarray(self._prior[:, self._rows] @ vector - spread.T @ learned)
 
     @cached_property
     def level_cov(self) -> Array:
         """Covariance of f."""
-        root, spread = self._solved
-        learned = np.linalg.solve(root, spread.T)
+        learned = _solve(*self._solved)
         return np.asarray(self._prior - learned.T @ learned)
 
     @cached_property
@@ -136,7 +184,7 @@ class Posterior:
 
     @cached_property
     def _centred_level(self) -> Array:
-        return np.asarray(self.level_cov[:, self._rows] @ self._data[1])
+        return self._level_cov_times(self._data[1])
 
     @cached_property
     def task_effect(self) -> Array:
@@ -152,17 +200,29 @@ class Posterior:
     @cached_property
     def value_cov(self) -> Array:
         """Covariance of the values; zero for what is fully observed."""
-        unseen, noise, left = 1 - self._seen, self._variances.noise, self._tasks - self._n
-        weighted = unseen * self._shrink
-        # A value moves with its own level on unseen tasks, against those that share the task's effect on seen ones.
-        mixing = np.diag(left) - weighted @ self._seen.T
-        covariance = mixing @ self.level_cov @ mixing.T + noise * (weighted @ unseen.T + np.diag(left))
-        return np.asarray(covariance / self._tasks**2)
+        (root, spread), (factor, _), rows = self._solved, self._data, self._rows
+        noise, tasks, known = self._variances.noise, self._tasks, self._seen @ self._shrink
+        right = tasks * spread
+        right[:, rows] += noise * factor.T
+        solved = _solve(root, right)
+        moved = self._level_cov_times(known[rows])
+        shared = float(known[rows] @ moved[rows]) + noise * float(self._shrink.sum())
+        own = tasks * moved + noise * known
+        own[rows] -= noise * (factor @ (factor.T @ moved[rows]))
+        alone = np.full(len(own), tasks * noise)
+        alone[rows] += noise**2 * _jitter(self._precision)  # what L L' has and W has not
+        covariance = tasks**2 * self._prior - solved.T @ solved + np.diag(alone)
+        return np.asarray((covariance - own[:, None] - own + shared) / tasks**2)
 
     def draw_values(self, rng: np.random.Generator, draws: int) -> Array:
         """Joint draws of all values: a column per draw."""
         root = _factor(self.value_cov)
-        return np.asarray(self.value[:, None] + root @ rng.standard_normal((len(root), draws)))
+        return self.value[:, None] + _multiply(root, rng.standard_normal((len(root), draws)))
+
+    @cached_property
+    def _predicted(self) -> Array:
+        """Exponential of the mean of every cell, where this posterior is over logarithms."""
+        return np.asarray(np.exp(self.level[:, None] + self.task_effect))
 
     def expected_totals(self, observed: Array) -> Array:
         """Expected mean costs, where this posterior is over log costs.
@@ -175,11 +235,11 @@ class Posterior:
     def draw_totals(self, rng: np.random.Generator, draws: int, observed: Array) -> Array:
         """Joint draws of mean costs, where this posterior is over log costs: a column per draw."""
         root = _factor(self.level_cov)
-        return self._totals(observed, root @ rng.standard_normal((len(root), draws)))
+        return self._totals(observed, _multiply(root, rng.standard_normal((len(root), draws))))
 
     def _totals(self, observed: Array, deviations: Array) -> Array:
         """Mean costs when the levels of log cost deviate so from what is expected of them."""
-        known, predicted = np.nan_to_num(observed), np.exp(self.level[:, None] + self.task_effect)
+        known, predicted = np.nan_to_num(observed), self._predicted
         # Duan's smearing (1983): the exponential of a mean logarithm falls short of the mean by a common factor.
         smear = float(known.sum() / (predicted * self._seen).sum())
         unseen = smear * (predicted * (1 - self._seen)).sum(axis=1)
@@ -190,9 +250,9 @@ class Posterior:
         _, information = self._data
         root, spread = self._solved
         noise, seen_total = self._variances.noise, float(self._n.sum())
-        pooled = spread[self._rows].T @ information
+        pooled = spread[:, self._rows] @ information
         explained = information @ self._prior[np.ix_(self._rows, self._rows)] @ information
-        explained -= float((np.linalg.solve(root, pooled) ** 2).sum())
+        explained -= float((_solve(root, pooled) ** 2).sum())
         squares = float((self._scores**2).sum() - (self._shrink * self._scores.sum(axis=0) ** 2).sum()) / noise
         logs = seen_total * np.log(noise) - float(np.log(self._shrink * noise / self._variances.task).sum())
         return float(logs + squares + 2 * np.log(np.diag(root)).sum() - explained)

@@ -13,14 +13,15 @@ from pydantic import Field
 from archloom.graphs import Objective
 from archloom.nodes import Spec
 from archloom.search._space import Point, Space
-from archloom.search._statistics import wilson
 from archloom.search.optimizers._base import Observation, Recommendation
-from archloom.search.optimizers._beliefs import Draws, Learner, Mask
+from archloom.search.optimizers._beliefs import Draws, Learner
 from archloom.search.optimizers._design import balanced_design
-from archloom.search.optimizers._history import History
+from archloom.search.optimizers._history import POOL, History
 from archloom.search.optimizers._registry import register_optimizer
+from archloom.search.optimizers._rivals import Mask
 
-_PROMISING = 4
+_DIGITS = 9
+_LEAST = 1e-300
 
 
 class RaceOptions(Spec):
@@ -34,7 +35,7 @@ class RaceOptions(Spec):
     """It stops when the expected loss of score against the unknown best is below this; 0 observes everything."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Chance, over the whole search, that the best configuration is dropped on paired evidence."""
-    pool: Annotated[int, Field(ge=2)] = 500
+    pool: Annotated[int, Field(ge=2)] = POOL
     """Candidates considered at a time when the space has more configurations."""
 
 
@@ -54,19 +55,13 @@ class Race(History):
     def __init__(
         self, space: Space, task_ids: Sequence[str], objective: Objective, *, seed: int, options: Spec
     ) -> None:
-        super().__init__(space, task_ids, objective, seed=seed)
         self._options = RaceOptions.model_validate(options.model_dump())
+        super().__init__(space, task_ids, objective, seed=seed, pool=self._options.pool)
         self._learner = Learner(space, objective, self.cells)
 
     @cached_property
     def _design(self) -> tuple[Point, ...]:
         return balanced_design(self.space, np.random.default_rng([self._seed, 0, 1]))
-
-    @cached_property
-    def _explored(self) -> tuple[Point, ...]:
-        """The random part of the candidates in a large space; it stays the same through a search."""
-        rng = np.random.default_rng([self._seed, 0, 2])
-        return tuple(dict.fromkeys(self.space.sample(rng) for _ in range(self._options.pool)))
 
     def ask(self) -> list[Observation]:
         """The first tasks of a balanced design, then the next tasks of leader or challenger."""
@@ -95,23 +90,6 @@ class Race(History):
         beliefs = self._learner.beliefs(tuple(self.space.point(config) for config in configs))
         return self._recommended(configs, beliefs.expected)
 
-    def _candidates(self) -> tuple[Point, ...]:
-        """All configurations of a small space; else those observed, neighbours of the best, and random ones."""
-        if self.space.listable and len(self.space.points()) <= self._options.pool:
-            return self.space.points()
-        seen = {config: self.space.point(config) for config in self._asked}
-        near = [point for config in self._promising() for point in self.space.neighbours(seen[config])]
-        pool = dict.fromkeys([*seen.values(), *near, *self._explored])
-        return tuple(pool)[: max(self._options.pool, len(seen))]
-
-    def _promising(self) -> list[str]:
-        """The few configurations that are surely good."""
-        configs = self.cells.configs
-        means = dict(zip(configs, self.cells.means(configs)["score"].tolist(), strict=True))
-        counts = {config: self.cells.n_tasks(config) for config in configs}
-        low = {config: wilson(means[config] * counts[config], counts[config]).low for config in configs}
-        return sorted(configs, key=low.__getitem__, reverse=True)[:_PROMISING]
-
     def _pick(self, points: tuple[Point, ...], still_open: Mask) -> int | None:
         """Row of the candidate to observe next; None when the expected regret is small enough."""
         beliefs = self._learner.beliefs(points)
@@ -121,7 +99,9 @@ class Race(History):
         draws = beliefs.draw(rng, alive)
         if beliefs.regret(draws) < self._options.regret:
             return None
-        spread = np.diag(beliefs.score.value_cov)
+        # Two that were seen on the same tasks are often equally uncertain, and rounding must not choose between them.
+        variance = np.diag(beliefs.score.value_cov)
+        spread = np.round(variance / max(float(variance.max()), _LEAST), _DIGITS)
         pair = [row for row in _top_two(draws, rng) if still_open[row]]
         if pair:
             return max(pair, key=lambda row: float(spread[row]))

@@ -40,7 +40,7 @@ def make_optimizer(
     """Makes an optimizer by name.
 
     Args:
-        name: ``race``, ``random``, ``tpe``, or a plug-in's.
+        name: One of :func:`optimizer_types`, such as ``race``.
         space: What it may choose from.
         task_ids: The tasks of the search in one random order, common to all configurations.
         objective: What it looks for.

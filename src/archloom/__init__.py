@@ -33,6 +33,7 @@ Errors, one tree::
     ├── ModelCallError            one request failed, with its class
     ├── ModelUnavailableError     a model cannot be used at all
     │   └── ChecksumError         weights are not the bytes the registry names
+    ├── ReplayMissError           exit 2: a replay needs a sample that the store does not hold
     ├── StoreError                the sample store cannot be read or written
     ├── RunLogError               exit 2: a run folder holds something else
     ├── SearchBudgetError         exit 3: the budget of the whole search is used up

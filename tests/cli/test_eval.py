@@ -110,6 +110,16 @@ def test_table_as_text(cli: Cli) -> None:
     assert "sim − single call: " in out
     assert "on 6 common tasks, at " in out
     assert "charged: " in out
+    assert "costs of m: price: document; FLOPs: none" in out
+
+
+def test_models_of_one_name_and_other_prices_are_told_apart(cli: Cli, folder: Path) -> None:
+    (folder / "free.yaml").write_text((folder / "sim.yaml").read_text().replace(", price: {input: 1, output: 2}", ""))
+    result = _eval(cli, "sim.yaml", "free.yaml", "--limit", "2", "--no-baselines")
+    assert result["cost_models"] == {
+        "m": "price: document; FLOPs: none",
+        "m of free": "price: none; FLOPs: none",
+    }
 
 
 def test_same_command_pays_nothing_again(cli: Cli, folder: Path) -> None:

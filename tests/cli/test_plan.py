@@ -26,6 +26,7 @@ def test_plan_of_one_question(cli: Cli) -> None:
     ]
     assert (plan["nodes"][0]["stored"], plan["nodes"][0]["missing"]) == (0, 3)
     assert plan["without_price"] == ["m"]
+    assert plan["cost_models"] == {"m": "price: none; FLOPs: none"}
     assert plan["seconds"] is None
 
 
@@ -75,6 +76,7 @@ def test_plan_as_text(cli: Cli) -> None:
     assert "good.yaml: 1 tasks" in out
     assert "0 of 3" in out
     assert "time: unknown: nothing of this model is in the store yet" in out
+    assert "costs of m: price: none; FLOPs: none" in out
     assert "counted as free (no price): m" in out
     code, out, _ = cli("plan", "space.yaml")
     assert code == 0

@@ -46,6 +46,7 @@ def test_result_as_text(cli: Cli) -> None:
     assert "Pareto front on 10 held-out tasks (front of score × tokens)" in out
     assert "workflow: r/best.yaml    report: r/report.html" in out
     assert "search ended by: the optimizer's own stopping rule" in out
+    assert "costs of m: price: none; FLOPs: none" in out
     assert "now the held-out comparison" in err
 
 

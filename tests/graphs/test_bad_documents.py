@@ -54,6 +54,25 @@ CASES = [
     Case("unknown library graph", edited("type: vote, ", "use: library/votes, "), "E023", 6, 12, "no graph 'library/votes'"),
     Case("bad template", edited("samples: 3", 'prompt: "{{ query }}"'), "E024", 5, 38, "'query'"),
     Case("template syntax", edited("samples: 3", 'prompt: "{{ question"'), "E024", 5, 38, "prompt template"),
+    Case("log-probabilities of a model without", edited("samples: 3", "logprobs: 2"), "E026", 5, 3, "asks for logprobs"),
+    Case(
+        "a regular expression where only vLLM has one",
+        edited("{provider: scripted}", "{provider: openai, model: x}").replace("samples: 3", "output_format: {regex: a+}"),
+        "E026", 5, 3, "asks for regex, which model 'm' (provider 'openai')",
+    ),
+    Case(
+        "a fallback that cannot do it",
+        edited("{provider: scripted}", "{provider: vllm, model: x, fallback: s}\n  s: {provider: scripted}").replace(
+            "samples: 3", "logprobs: 2"
+        ),
+        "E026", 6, 3, "model 's'",
+    ),
+    Case("two output formats", edited("samples: 3", "output_format: {regex: a, choice: [b]}"), "E013", 5, 38, "exactly one"),
+    Case("a key in the document", edited("scripted", "openai, model: x, api_key: sk-123"), "E027", 3, 35, "the key itself"),
+    Case("a header with a key", edited("scripted", "openai, model: x, headers: {X-Api-Key: s}"), "E027", 3, 45, "${NAME}"),
+    Case("unknown fallback", edited("scripted", "scripted, fallback: n"), "E021", 3, 27, "there is no model 'n'"),
+    Case("a fallback to itself", edited("scripted", "scripted, fallback: m"), "E021", 3, 27, "stand in for itself"),
+    Case("a server of two kinds", edited("scripted", "vllm, model: x, base_url: 'http://h/v1', launch: {}"), "E013", 3, 3, "write one"),
     Case("not YAML", edited("models:", "models: ["), "E010", 4, 1, "not YAML"),
     Case("key twice", edited("output: answer", "output: answer\noutput: draft"), "E011", 8, 1, "stands twice"),
     Case("a tag", edited("output: answer", "output: !!python/name:os.system"), "E010", 7, 9, "not allowed"),
@@ -70,6 +89,31 @@ def test_error_names_its_place(case: Case) -> None:
     assert (case.code, case.line, case.column) in found, str(caught.value)
     assert case.says in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_keys_are_named_in_errors_and_never_shown() -> None:
+    with pytest.raises(DocumentError) as caught:
+        Document.parse(edited("scripted", "openai, model: x, api_key: sk-123"))
+    assert "sk-123" not in str(caught.value)
+
+
+def test_a_fallback_is_part_of_what_a_configuration_is() -> None:
+    other = edited(
+        "{provider: scripted}", "{provider: scripted, fallback: s}\n  s: {provider: scripted, replies: [never]}"
+    )
+    plain, chained = Document.parse(GOOD).configure(), Document.parse(other).configure()
+    assert plain.id != chained.id
+    assert chained.used_models == ("m", "s")
+    assert Document.parse(chained.to_yaml()).configure().id == chained.id
+
+
+@pytest.mark.parametrize(
+    "field", ["n: 4", "stream: true", "timeout_s: 1", "adaptive: true", "tokens_per_minute: 9", "headers: {a: b}"]
+)
+def test_how_a_model_is_reached_is_no_part_of_it(field: str) -> None:
+    plain = edited("scripted", "openai, model: x")
+    other = edited("scripted", f"openai, model: x, {field}")
+    assert Document.parse(plain).configure().id == Document.parse(other).configure().id
 
 
 def test_good_document_is_good() -> None:

@@ -72,7 +72,7 @@ class Scripted:
         if isinstance(reply, FailedSample):
             return reply
         finish = "length" if reply.endswith("...") else "stop"
-        return Sample(reply, finish, 10, len(reply.split()), 0.1, index)  # type: ignore[arg-type]
+        return Sample(reply, finish, 10, len(reply.split()), 0.1, index=index)  # type: ignore[arg-type]
 
 
 def candidates(*answers: str | None, scores: Sequence[float | None] = (), tokens: Sequence[int] = ()) -> Candidates:

@@ -18,6 +18,7 @@ from archloom.nodes import (
     Budget,
     Candidates,
     Check,
+    Completion,
     Context,
     Critic,
     Fuser,
@@ -31,7 +32,7 @@ from archloom.nodes import (
 )
 from archloom.orchestrator import Cell, ModelPool, NodeOutcome, RunResult, Usage, Workflow, worst_case
 from archloom.orchestrator.errors import ModelCallError, ModelUnavailableError, SearchBudgetError, StoreError
-from archloom.orchestrator.models import Address, Client, Completion, MemoryStore, SimulatedClient
+from archloom.orchestrator.models import Address, Client, MemoryStore, SimulatedClient
 from archloom.tasks import simulated_truth
 from archloom.testing._graphs import configurations
 from archloom.testing._replies import Call, FunctionClient, ShuffledClient
@@ -130,6 +131,21 @@ def test_any_workflow_ends_and_loses_nothing(configuration: Configuration, sched
             assert set(got) <= set(given)
     assert result.candidate == outcomes[configuration.output].candidates[0]
     assert result.usage.calls == sum(outcome.usage.calls for outcome in result.nodes)
+
+
+@settings(max_examples=20, deadline=None)
+@given(configuration=configurations(SIMULATED), schedule=SCHEDULES)
+def test_a_run_through_langgraph_is_the_same_run(configuration: Configuration, schedule: int) -> None:
+    async def streamed() -> RunResult:
+        async with asyncio.timeout(20), simulated_pool(schedule=schedule + 1) as pool:
+            *outcomes, result = [event async for event in Workflow(configuration, pool=pool).stream(SIMULATED_TASK)]
+            assert {outcome.node for outcome in outcomes if isinstance(outcome, NodeOutcome)} == set(
+                configuration.nodes
+            )
+            assert isinstance(result, RunResult)
+            return result
+
+    assert asyncio.run(run(configuration, schedule=schedule)) == asyncio.run(streamed())
 
 
 @settings(max_examples=20, deadline=None)
@@ -518,7 +534,9 @@ async def test_a_node_that_gives_nothing_has_failed() -> None:
 
 
 class _Full(MemoryStore):
-    async def put(self, address: Address, model: str, sample: Sample) -> Sample:
+    async def put(
+        self, address: Address, model: str, sample: Sample, *, question: bytes | None = None, replace: bool = False
+    ) -> Sample:
         raise StoreError("the disk is full")
 
 
@@ -608,7 +626,7 @@ async def test_cancelling_a_run_cancels_its_requests_and_they_are_charged() -> N
         with pytest.raises(asyncio.CancelledError):
             await running
         await model.all_gone.wait()
-    assert pool.charged.settled == Usage(5, 5 * 8, 5 * 20)
+    assert pool.charged.settled == Usage(5, 5 * 8, 5 * 20, tokens_estimated=5 * 28)
     assert pool.charged.reserved == Usage()
 
 

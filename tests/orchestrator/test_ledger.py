@@ -10,12 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from archloom.graphs import Price
+from archloom.graphs import Price, ScriptedModel
 from archloom.nodes import Budget
 from archloom.orchestrator import Ledger, Usage
+from archloom.orchestrator.models._costs import CostModel
 
 PRICES = st.sampled_from([None, Price(), Price(input=3.0, output=15.0), Price(input=0.07, output=0.3)])
-NEEDS = st.builds(Usage.of_call, PRICES, st.integers(0, 400), st.integers(0, 200))
+NEEDS = st.builds(
+    lambda price, tokens_in, tokens_out: CostModel(ScriptedModel(price=price)).of_call(tokens_in, tokens_out),
+    PRICES,
+    st.integers(0, 400),
+    st.integers(0, 200),
+)
 BUDGETS = st.builds(
     Budget,
     calls=st.none() | st.integers(1, 12),
@@ -125,8 +131,10 @@ def test_a_server_that_uses_more_than_it_may_is_told_apart_and_stops_the_rest() 
 
 
 def test_usage_of_a_call_has_its_price_per_million() -> None:
-    assert Usage.of_call(Price(input=3.0, output=15.0), 1000, 100) == Usage(1, 1000, 100, 0.0045)
-    assert Usage.of_call(None, 1000, 100) == Usage(1, 1000, 100, 0.0)
+    assert CostModel(ScriptedModel(price=Price(input=3.0, output=15.0))).of_call(1000, 100) == Usage(
+        1, 1000, 100, 0.0045
+    )
+    assert CostModel(ScriptedModel()).of_call(1000, 100) == Usage(1, 1000, 100, 0.0)
 
 
 async def test_a_call_waits_while_those_under_way_may_still_leave_room() -> None:

@@ -12,7 +12,18 @@ from pydantic import ValidationError
 
 from archloom.graphs import Drawing, DrawnNode
 from archloom.orchestrator._report import render_report
-from archloom.orchestrator._report_data import ConvergencePoint, Dropped, Interval, ReportData, Row, TaskRow
+from archloom.orchestrator._report_data import (
+    Ablation,
+    ConvergencePoint,
+    Dropped,
+    Effect,
+    Interval,
+    Judge,
+    ReportData,
+    Row,
+    Scaling,
+    TaskRow,
+)
 
 VOID = {"meta", "input", "br"}
 DRAWN = {"line", "circle", "rect", "path"}  # the page closes these in place
@@ -185,11 +196,115 @@ def test_hovering_tells_name_choices_and_numbers(page: Page) -> None:
 
 
 def test_convergence_marks_each_rise_and_the_end(page: Page) -> None:
-    assert [tip for tip in page.having("data-tip") if tip.startswith("best")] == [
-        "best 40.0 on the search tasks\n1,000 tokens, $0 charged, 10 cells",
-        "best 70.0 on the search tasks\n3,000 tokens, $0 charged, 31 cells",
-        "best 70.0 on the search tasks\n9,000 tokens, $0 charged, 2,204 cells",
+    assert [tip for tip in page.having("data-tip") if "charged" in tip] == [
+        "40.0 on the search tasks\n1,000 tokens, $0 charged, 10 cells",
+        "70.0 on the search tasks\n3,000 tokens, $0 charged, 31 cells",
+        "70.0 on the search tasks\n9,000 tokens, $0 charged, 2,204 cells",
     ]
+    assert "US dollars charged" not in page.text
+
+
+def test_convergence_is_drawn_per_dollar_too_where_any_was_paid() -> None:
+    paid = tuple(at.model_copy(update={"cost_usd": at.tokens * 2e-6}) for at in FULL.convergence)
+    page = Page(render_report(report(convergence=paid)))
+    assert len([tip for tip in page.having("data-tip") if "$0.0060 charged" in tip]) == 2
+    assert "charged tokens" in page.text
+    assert "US dollars charged" in page.text
+
+
+FINDINGS = report(
+    rows=(
+        row(
+            matched="self-consistency n=8",
+            matched_difference=0.104,
+            matched_interval=Interval(low=-0.021, high=0.208),
+            matched_p_value=0.0312,
+            may_be_best=True,
+            searched_score=0.9,
+            searched_tasks=36,
+            corrected_score=0.842,
+        ),
+        row("b", role="front", may_be_best=False, matched_difference=0.5, matched_p_value=0.0000004),
+    ),
+    winner_drawing=FULL.winner_drawing,
+    importance=(
+        Effect(
+            choice="draft.samples",
+            share=0.615,
+            share_interval=Interval(low=0.44, high=0.779),
+            best="9",
+            worst="1",
+            gap=0.262,
+            gap_interval=Interval(low=0.195, high=0.329),
+        ),
+    ),
+    ablations=(Ablation(node="review", score=0.717, lost=0.2, interval=Interval(low=-0.1, high=0.3), tokens=531),),
+    judges=(
+        Judge(
+            node="review",
+            configuration="check n=8",
+            right=279,
+            wrong=1261,
+            hit=0.875,
+            hit_interval=Interval(low=0.828, high=0.91),
+            false_alarm=0.18,
+            false_alarm_interval=Interval(low=0.138, high=0.231),
+            limit=1,
+        ),
+        Judge(node="tests", configuration="b", right=3, wrong=4, hit=1.0, false_alarm=0.0),
+        Judge(node="never", configuration="b", right=3, wrong=0, hit=1.0, false_alarm=None),
+    ),
+    scaling=(
+        Scaling(
+            family="×1 and dearer",
+            choice="draft.samples",
+            points=5,
+            lowest=40,
+            highest=1200,
+            ceiling=0.871,
+            error=0.012,
+            saturation=612.4,
+        ),
+        Scaling(
+            family="×1 T1 and dearer",
+            choice="draft.samples",
+            points=4,
+            lowest=40,
+            highest=600,
+            ceiling=1.0,
+            error=0.03,
+            saturation=None,
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "95.8 [86.0, 98.8] may be the best",
+        "+10.4 [−2.1, 20.8], p = 0.031 self-consistency n=8",
+        "36 tasks promise 84.2",
+        "draft.samples 61.5 [44.0, 77.9] 9 1 +26.2 [+19.5, +32.9]",
+        "review +20.0 [−10.0, +30.0] 71.7 531",
+        "review in check n=8 87.5 [82.8, 91.0] 18.0 [13.8, 23.1] 279 1,261 1 sample",
+        "tests in b 100 0.0 3 4 not up to 1,000",
+        "never in b 100 – 3 0 –",
+        "×1 and dearer by draft.samples 5 40–1,200 612 87.1 1.2",
+        "×1 T1 and dearer by draft.samples 4 40–600 not reached 100 3.0",
+    ],
+)
+def test_the_page_says_what_was_found_out(words: str) -> None:
+    assert words in Page(render_report(FINDINGS)).text.replace("\u00a0", " ")
+
+
+def test_sections_without_findings_are_left_out(page: Page) -> None:
+    found = Page(render_report(FINDINGS))
+    for section in ("choices", "judges", "scaling"):
+        assert found.all("section", id=section)
+        assert found.all("a", href=f"#{section}")
+        assert not page.all("section", id=section)
+        assert not page.all("a", href=f"#{section}")
 
 
 def test_the_graph_is_drawn_in_the_page(page: Page) -> None:
@@ -202,6 +317,18 @@ def test_a_cost_that_nobody_paid_is_no_choice_of_axis() -> None:
     assert "Cost in Tokens Latency" in free.text
     assert "Cost in Tokens Cost Latency" in priced.text
     assert len(priced.all("input", type="radio")) == 3
+    shaped = Page(render_report(report(rows=(row(flops=2e9, memory_bytes=1e9), row("other", role="tried")))))
+    assert "Cost in Tokens Latency FLOPs Memory" in shaped.text
+    every = Page(render_report(report(rows=(row(cost_usd=0.1, flops=2e9, memory_bytes=1e9),))))
+    assert len(every.all("input", name="axis")) == 5
+    for place in range(5):
+        assert f"#axis-{place}:checked ~ .panel-{place}" in every.source
+
+
+def test_the_costs_of_each_model_are_named() -> None:
+    page = Page(render_report(report(cost_models=(("openai/toy", "price: document; FLOPs: none"),))))
+    assert "Costs of openai/toy price: document; FLOPs: none" in page.text
+    assert page.all("a", href="#facts")
 
 
 def test_missing_cells_are_neither_right_nor_wrong(page: Page) -> None:
@@ -257,6 +384,12 @@ def test_hostile_words_stay_words() -> None:
         noise_floor=0.0,
         facts=((EVIL, EVIL),),
         dropped=(Dropped(name=EVIL, reason=EVIL, tasks=0),),
+        importance=tuple(
+            e.model_copy(update={"choice": EVIL, "best": EVIL, "worst": EVIL}) for e in FINDINGS.importance
+        ),
+        ablations=tuple(each.model_copy(update={"node": EVIL}) for each in FINDINGS.ablations),
+        judges=tuple(j.model_copy(update={"node": EVIL, "configuration": EVIL}) for j in FINDINGS.judges),
+        scaling=tuple(law.model_copy(update={"family": EVIL, "choice": EVIL}) for law in FINDINGS.scaling),
         notes=(EVIL,),
     )
     tame = Page(render_report(report(**{**dict(evil), "title": "x"})))

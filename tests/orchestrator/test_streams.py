@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archloom.graphs import Configuration, Document, ScriptedModel
-from archloom.nodes import Critic, Fuser, Generator, Node, Ranker, Task, Verifier, Vote
+from archloom.nodes import Completion, Critic, Fuser, Generator, Node, Ranker, Task, Verifier, Vote
 from archloom.orchestrator import ModelPool, RunResult, Workflow
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models import Client, Completion, MemoryStore
+from archloom.orchestrator.models import Client, MemoryStore
 from archloom.testing._graphs import configurations
 from archloom.testing._replies import Call, FunctionClient, ShuffledClient
 

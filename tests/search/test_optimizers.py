@@ -40,6 +40,72 @@ class TestTPE(OptimizerConformance):
         return maker("tpe", startup=3)
 
 
+class TestRandomWithWilcoxon(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("random", pruner="wilcoxon", step=2)
+
+
+class TestRandomWithHyperband(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("random", pruner="hyperband", step=2)
+
+
+class TestTPEWithWilcoxon(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("tpe", startup=3, pruner="wilcoxon", step=2)
+
+
+class TestTPEWithHyperband(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("tpe", startup=3, pruner="hyperband", step=2)
+
+
+class TestNSGA2(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("nsga2", population=3)
+
+
+class TestGP(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("gp", startup=3)
+
+
+class TestGrid(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("grid")
+
+
+class TestArmElimination(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("arm_elimination")
+
+
+class TestMatrixUCB(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("matrix_ucb", batch=3, ensemble=4)
+
+
+class TestITAS(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("itas", share=0.4)
+
+
+class TestITASWithGP(OptimizerConformance):
+    @pytest.fixture
+    def make(self) -> MakeOptimizer:
+        return maker("itas", variant="gp", startup=3, evaluations=8, share=0.4)
+
+
 class TestRace(OptimizerConformance):
     @pytest.fixture
     def make(self) -> MakeOptimizer:
@@ -49,7 +115,10 @@ class TestRace(OptimizerConformance):
 TASKS = ("a", "b", "c")
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+FULL = ["gp", "grid", "nsga2", "random", "tpe"]
+
+
+@pytest.mark.parametrize("name", FULL)
 def test_full_evaluations_ask_for_one_configuration_on_all_tasks(name: str) -> None:
     space = small_space()
     steps = [step for step, _ in run(make_optimizer(name, space, TASKS, Objective()), space)]
@@ -68,7 +137,7 @@ def test_random_picks_are_independent_of_each_other() -> None:
     assert abs(sum(steps)) / len(steps) < 5
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+@pytest.mark.parametrize("name", FULL)
 def test_an_interrupted_evaluation_is_finished_first(name: str) -> None:
     space = small_space()
     optimizer = make_optimizer(name, space, TASKS, Objective())
@@ -77,7 +146,7 @@ def test_an_interrupted_evaluation_is_finished_first(name: str) -> None:
     assert optimizer.ask() == [Observation(begun, ("a", "c"))]
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
+@pytest.mark.parametrize("name", [*FULL, "arm_elimination", "itas"])
 def test_a_configuration_seen_on_few_tasks_does_not_beat_a_fully_seen_one(name: str) -> None:
     space = small_space()
     optimizer = make_optimizer(name, space, TASKS, Objective())
@@ -86,7 +155,7 @@ def test_a_configuration_seen_on_few_tasks_does_not_beat_a_fully_seen_one(name: 
     assert optimizer.recommend().point == solid
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "race"])
+@pytest.mark.parametrize("name", [*FULL, "arm_elimination", "itas", "matrix_ucb", "race"])
 def test_nothing_within_the_limits_recommends_the_nearest(name: str) -> None:
     space = small_space()
     objective = Objective(within=Limits(tokens=10))
@@ -97,10 +166,10 @@ def test_nothing_within_the_limits_recommends_the_nearest(name: str) -> None:
     assert optimizer.recommend().point == near
 
 
-@pytest.mark.parametrize("name", ["random", "tpe", "race"])
+@pytest.mark.parametrize("name", ["arm_elimination", "gp", "itas", "matrix_ucb", "nsga2", "race", "random", "tpe"])
 def test_a_space_too_large_to_list_is_searched_and_resumed(name: str) -> None:
     axes = [Axis(f"hole{number}", tuple(range(6))) for number in range(7)]
-    options = {"race": {"pool": 20}}.get(name, {})
+    options = {"pool": 20} if name in {"arm_elimination", "matrix_ucb", "race"} else {}
     space, afresh = Space(axes), Space(axes)
     optimizer = make_optimizer(name, space, TASKS, Objective(), seed=1, options=options)
     log: list[Cell] = []

@@ -259,6 +259,6 @@ async def test_events_are_lines_of_json_in_the_order_in_which_they_happened(tmp_
     assert [lines[0]["event"], lines[-1]["event"]] == ["started", "stopped"]
     parts = [line["part"] for line in lines if line["event"] == "cell"]
     assert parts == sorted(parts, key=["search", "report"].index)
-    assert [line["what"] for line in lines if line["event"] == "decided"] == ["search_stopped"]
+    assert [line["what"] for line in lines if line["event"] == "decided"] == ["search_stopped", "examined"]
     charged = [line["charged"]["calls"] for line in lines if "charged" in line]
     assert charged == sorted(charged)

@@ -188,3 +188,33 @@ def test_rules_that_forbid_everything_are_an_error(axes: list[Axis]) -> None:
 def test_a_forbidden_point_has_no_key() -> None:
     with pytest.raises(InvalidConfigurationError, match=r"'nodes\.draft\.samples': 4"):
         small_space().key((1, 2, 0, 0))
+
+
+def test_choices_are_drawn_by_their_chances_and_rules_are_kept() -> None:
+    space = Space([MODEL, SAMPLES], valid=lambda point: point != (2, 2))
+    rng = np.random.default_rng(0)
+    chances = [np.array([0.0, 0.2, 0.8]), np.array([0.0, 0.0, 1.0])]
+    assert {space.draw(chances, rng) for _ in range(50)} == {(1, 2)}
+    certain = [np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0])]
+    assert space.draw(certain, rng) in space.points(), "where the rules forbid all that is likely, anything valid"
+
+
+def test_words_are_read_back() -> None:
+    space = small_space()
+    assert [space.read(space.words(point)) for point in space.points()] == list(space.points())
+    assert space.offers()["nodes.draft.samples"] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"nodes.draft.samples": 3}, id="not offered"),
+        pytest.param({"nodes.draft.samples": True}, id="true is not 1"),
+        pytest.param({"nodes.draft.samples": 4}, id="against a rule"),
+        pytest.param({"temperature": 1}, id="no such hole"),
+    ],
+)
+def test_words_that_are_no_configuration_are_refused(change: dict[str, object]) -> None:
+    space = small_space()
+    with pytest.raises(InvalidConfigurationError):
+        space.read(space.words((1, 1, 0, 0)) | change)

@@ -26,6 +26,7 @@ COMMANDS = (
     "eval",
     "search",
     "report",
+    "compare",
     "models",
     "store",
     "doctor",

@@ -10,12 +10,26 @@ import typer
 
 from archloom.cli._app import app
 from archloom.cli._live import Live
-from archloom.cli._options import STORE, Json, MaxTokens, MaxUsd, Set, Store, Tasks, print_json, run_folder
+from archloom.cli._options import (
+    STORE,
+    Json,
+    MaxTokens,
+    MaxUsd,
+    Record,
+    Replay,
+    Set,
+    Store,
+    Tasks,
+    print_json,
+    run_folder,
+    store_use,
+)
 from archloom.cli._ready import check_models
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from archloom.graphs import Configuration, Document
+    from archloom.orchestrator.models import StoreUse
     from archloom.search import Comparison
     from archloom.tasks import TaskSet
 
@@ -45,6 +59,8 @@ def eval_(
     ] = None,
     set: Set = None,
     store: Store = STORE,
+    replay: Replay = False,
+    record: Record = False,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks under way at once.")] = 8,
     json: Json = False,
 ) -> None:
@@ -57,18 +73,22 @@ def eval_(
     configurations = [configuration_of(document) for document in documents]
     task_set = _tasks(documents[0], tasks, held_out)
     task_set = task_set.take(limit) if limit else task_set
-    check_models(documents)
+    use = store_use(replay, record)
+    check_models(documents, use)
     folder = out or run_folder(f"eval-{documents[0].name}-{configurations[0].id[:4]}{task_set.digest[:4]}")
     budget = Budget(tokens=max_tokens, cost_usd=max_usd)
     with Live(f"{len(configurations)} workflow(s) on {len(task_set)} tasks of {task_set.name}") as live:
-        result = asyncio.run(_run(configurations, task_set, folder, store, budget, concurrency, baselines, live))
+        result = asyncio.run(_run(configurations, task_set, folder, store, use, budget, concurrency, baselines, live))
     if json:
         print_json(
             {
                 "rows": [row.model_dump() for row in result.rows],
                 "gaps": [gap._asdict() for gap in result.gaps],
                 "charged": vars(result.charged),
+                "endings": result.endings,
+                "servers": dict(result.servers),
                 "budget_ended": result.budget_ended,
+                "cost_models": dict(result.cost_models),
             }
         )
     else:
@@ -100,6 +120,7 @@ async def _run(
     tasks: TaskSet,
     folder: Path,
     store: Path,
+    use: StoreUse,
     budget: object,
     concurrency: int,
     baselines: bool,
@@ -117,6 +138,7 @@ async def _run(
             tasks,
             folder=folder,
             store=samples,
+            use=use,
             budget=budget,
             concurrency=concurrency,
             baselines=baselines,
@@ -127,7 +149,7 @@ async def _run(
 
 
 def _show(result: Comparison) -> None:
-    from archloom.cli._tables import comparison, page_text
+    from archloom.cli._tables import comparison, cost_models, page_text
 
     comparison(result.rows)
     first = result.rows[0].name
@@ -137,4 +159,10 @@ def _show(result: Comparison) -> None:
             f"on {gap.tasks} common tasks, at {gap.tokens_ratio:.2g}× its tokens"
         )
     paid = result.charged
-    page_text(f"charged: {paid.calls:,} calls, {paid.tokens:,} tokens, ${paid.cost_usd:.4f}")
+    estimated = f" ({paid.tokens_estimated:,} of them estimated)" if paid.tokens_estimated else ""
+    page_text(f"charged: {paid.calls:,} calls, {paid.tokens:,} tokens{estimated}, ${paid.cost_usd:.4f}")
+    if result.endings:
+        page_text(f"endings: {result.endings}")
+    for model, load in result.servers:
+        page_text(f"server of {model}: {load}")
+    cost_models(result.cost_models)

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from archloom.tools.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from archloom.orchestrator.models import StoreUse
 
 STORE = Path(".archloom/samples.sqlite")
 
@@ -29,6 +33,12 @@ Store = Annotated[
         "--store", metavar="FILE", envvar="ARCHLOOM_STORE", help="Sample store; what it has is never paid for again."
     ),
 ]
+Replay = Annotated[
+    bool, typer.Option("--replay", help="Draw nothing: end with 2 at the first sample that the store does not hold.")
+]
+Record = Annotated[
+    bool, typer.Option("--record", help="Draw every sample once more and keep it in place of the stored one.")
+]
 Tasks = Annotated[
     str | None,
     typer.Option(
@@ -45,6 +55,13 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Override an entry of the document, e.g. nodes.draft.samples=4."),
 ]
+
+
+def store_use(replay: bool, record: bool) -> StoreUse:
+    """How the store is used, from the two flags."""
+    if replay and record:
+        raise UsageError("--replay and --record exclude each other.", hint="Use one of them.")
+    return "replay" if replay else "record" if record else "reuse"
 
 
 def print_json(data: Any) -> None:

@@ -99,7 +99,7 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
                     total + count * speed.latency_s / speed.samples / lanes
                     for total, count in zip(seconds, calls, strict=True)
                 ]
-    unpriced = [name for name in configuration.used_models if samplers[name].price is None]
+    unpriced = [name for name in configuration.used_models if samplers[name].costs.price is None]
     return {
         "nodes": rows,
         "calls": [sum(row["calls"][i] for row in rows) for i in (0, 1)],
@@ -107,6 +107,7 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
         "cost_usd": [sum(row["cost_usd"][i] for row in rows) for i in (0, 1)],
         "seconds": seconds,
         "without_price": unpriced,
+        "cost_models": {name: str(samplers[name].costs) for name in configuration.used_models},
     }
 
 
@@ -143,6 +144,8 @@ def _some_points(space: DocumentSpace) -> list[Point]:
 
 def _show(data: dict[str, Any]) -> None:
     from rich.table import Table
+
+    from archloom.cli._tables import cost_models
 
     def span(pair: list[float], form: str = ",.0f") -> str:
         low, high = (format(value, form) for value in pair)
@@ -185,5 +188,6 @@ def _show(data: dict[str, Any]) -> None:
         f"total: {span(detail['calls'])} calls, {span(detail['tokens'])} tokens, "
         f"${span(detail['cost_usd'], '.4f')}; time: {time}"
     )
+    cost_models(detail["cost_models"].items())
     if detail["without_price"]:
         console.print(f"counted as free (no price): {', '.join(detail['without_price'])}")

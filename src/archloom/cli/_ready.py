@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from archloom.graphs import Document
+    from archloom.orchestrator.models import StoreUse
 
 
-def check_models(documents: Iterable[Document]) -> None:
+def check_models(documents: Iterable[Document], use: StoreUse = "reuse") -> None:
     """Finds models that cannot be used as written; nothing is started, and weights are only needed for a call.
+
+    A replay opens no model, so no key needs to be there.
 
     Raises:
         UsageError: a variable is not set, or a name is in no registry.
@@ -20,14 +23,15 @@ def check_models(documents: Iterable[Document]) -> None:
     from pydantic import TypeAdapter
 
     from archloom.graphs import ModelSpec
-    from archloom.orchestrator.models import open_client
+    from archloom.orchestrator.models import every_variable, open_client
 
+    environ = every_variable(os.environ) if use == "replay" else os.environ
     models: TypeAdapter[ModelSpec] = TypeAdapter(ModelSpec)
     for document in documents:
         declared = document.data["models"]
         assert isinstance(declared, dict), "a document is checked when it is read"
         for name in dict.fromkeys(_used(document)):
-            open_client(models.validate_python(declared[name]), environ=os.environ).identity  # noqa: B018 - it may raise
+            open_client(models.validate_python(declared[name]), environ=environ).identity  # noqa: B018 - it may raise
 
 
 def _used(document: Document) -> Iterator[str]:
@@ -36,4 +40,10 @@ def _used(document: Document) -> Iterator[str]:
     assert isinstance(nodes, dict), "a document is checked when it is read"
     written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)]
     offered = [option for hole in document.holes if hole.path[-1] == "model" for option in hole.options]
-    yield from (name for name in (*written, *offered) if isinstance(name, str))
+    declared = document.data["models"]
+    for name in (*written, *offered):
+        if isinstance(name, str):
+            yield name
+            spec = declared[name] if isinstance(declared, dict) else None
+            others = spec.get("fallback", []) if isinstance(spec, dict) else []
+            yield from [others] if isinstance(others, str) else (str(other) for other in others or ())  # type: ignore[union-attr]

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archloom.cli._app import app
-from archloom.cli._options import STORE, Json, Set, Store, WorkflowFile, print_json, talk
+from archloom.cli._options import STORE, Json, Record, Replay, Set, Store, WorkflowFile, print_json, store_use, talk
 from archloom.cli._ready import check_models
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
     from archloom.orchestrator import NodeOutcome, RunResult
+    from archloom.orchestrator.models import StoreUse
 
 
 @app.command()
@@ -24,6 +25,8 @@ def run(
     question: Annotated[str, typer.Argument(help="What to ask; '-' reads standard input.")],
     set: Set = None,
     store: Store = STORE,
+    replay: Replay = False,
+    record: Record = False,
     trace: Annotated[bool, typer.Option("--trace", help="Say what each node did.")] = False,
     json: Json = False,
 ) -> None:
@@ -31,7 +34,8 @@ def run(
     text = sys.stdin.read() if question == "-" else question
     if not text.strip():
         raise UsageError("there is no question.")
-    result = asyncio.run(_run(workflow, text, set or [], store, trace and not json))
+    use = store_use(replay, record)
+    result = asyncio.run(_run(workflow, text, set or [], store, use, trace and not json))
     if json:
         print_json(
             {
@@ -57,17 +61,19 @@ def run(
         raise typer.Exit(3)
 
 
-async def _run(workflow: Path, question: str, overrides: list[str], store: Path, trace: bool) -> RunResult:
+async def _run(
+    workflow: Path, question: str, overrides: list[str], store: Path, use: StoreUse, trace: bool
+) -> RunResult:
     from archloom.graphs import Document
     from archloom.orchestrator import ModelPool, RunResult, Workflow, configuration_of
     from archloom.orchestrator.models import SQLiteStore
 
     document = Document.load(workflow, overrides=overrides)
     configuration = configuration_of(document)
-    check_models([document])
+    check_models([document], use)
     samples = SQLiteStore(store)
     try:
-        async with ModelPool(samples) as pool:
+        async with ModelPool(samples, use=use) as pool:
             async for event in Workflow(configuration, pool=pool).stream(question):
                 if isinstance(event, RunResult):
                     return event

@@ -16,17 +16,21 @@ from archloom.cli._options import (
     MaxSeconds,
     MaxTokens,
     MaxUsd,
+    Record,
+    Replay,
     Set,
     Store,
     Tasks,
     WorkflowFile,
     print_json,
     run_folder,
+    store_use,
 )
 from archloom.cli._ready import check_models
 
 if TYPE_CHECKING:
     from archloom.graphs import Document, SearchSpec
+    from archloom.orchestrator.models import StoreUse
     from archloom.search import SearchResult
 
 
@@ -37,7 +41,7 @@ def search(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Run folder; by default runs/NAME.")
     ] = None,
-    optimizer: Annotated[str | None, typer.Option("--optimizer", help="race, random, tpe, or a plug-in's.")] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="One of docs/search.md, or a plug-in's.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Of the split and the optimizer.")] = None,
     search_tasks: Annotated[
         int | None, typer.Option("--search-tasks", min=2, help="Tasks that the search may see.")
@@ -50,6 +54,8 @@ def search(
     max_seconds: MaxSeconds = None,
     set: Set = None,
     store: Store = STORE,
+    replay: Replay = False,
+    record: Record = False,
     concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Tasks under way at once.")] = 8,
     json: Json = False,
 ) -> None:
@@ -65,10 +71,11 @@ def search(
     if chosen := {name: value for name, value in limits.items() if value is not None}:
         spec = spec.model_copy(update={"budget": spec.budget.model_copy(update=chosen)})
     setting = prepare(document, spec, tasks_base=Path() if tasks else None)
-    check_models([document])
+    use = store_use(replay, record)
+    check_models([document], use)
     folder = out or run_folder(document.name)
     with Live(f"{document.name}: searching {setting.space.size} configurations on {len(setting.search)} tasks") as live:
-        result = asyncio.run(_run(setting, folder, store, concurrency, live))
+        result = asyncio.run(_run(setting, folder, store, use, concurrency, live))
     if json:
         print_json(_data(result))
     else:
@@ -85,14 +92,20 @@ def _spec(document: Document, **changes: Any) -> SearchSpec:
     return SearchSpec.model_validate({**document.search.model_dump(), **given})
 
 
-async def _run(setting: Any, folder: Path, store: Path, concurrency: int, live: Live) -> SearchResult:
+async def _run(setting: Any, folder: Path, store: Path, use: StoreUse, concurrency: int, live: Live) -> SearchResult:
     from archloom.orchestrator.models import SQLiteStore
     from archloom.search import run_search
 
     samples = SQLiteStore(store)
     try:
         return await run_search(
-            setting, folder=folder, store=samples, concurrency=concurrency, progress=live.search, say=live.say
+            setting,
+            folder=folder,
+            store=samples,
+            use=use,
+            concurrency=concurrency,
+            progress=live.search,
+            say=live.say,
         )
     finally:
         samples.close()
@@ -106,11 +119,12 @@ def _data(result: SearchResult) -> dict[str, Any]:
         "stopped": result.stopped,
         "rows": [row.model_dump() for row in result.report.rows],
         "front": list(result.report.front),
+        "cost_models": dict(result.report.cost_models),
     }
 
 
 def _show(result: SearchResult) -> None:
-    from archloom.cli._tables import comparison, front_chart, page_text
+    from archloom.cli._tables import comparison, cost_models, front_chart, page_text
 
     report = result.report
     rows = [row for row in report.rows if row.score is not None]
@@ -121,4 +135,5 @@ def _show(result: SearchResult) -> None:
     for note in report.notes[1:]:
         page_text(note)
     page_text(f"\nsearch ended by: {result.stopped}")
+    cost_models(report.cost_models)
     page_text(f"workflow: {result.folder / 'best.yaml'}    report: {result.folder / 'report.html'}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from archloom.cli._options import page
@@ -43,6 +43,12 @@ def comparison(rows: Sequence[Row]) -> None:
     for row, values in zip(rows, zip(*shown.values(), strict=True), strict=True):
         table.add_row(*values, style="bold" if row.role == "winner" else None)
     page().print(table)
+
+
+def cost_models(models: Iterable[tuple[str, str]]) -> None:
+    """A line for each model: where its price comes from, and what its FLOPs follow from."""
+    for name, costs in models:
+        page_text(f"costs of {name}: {costs}")
 
 
 def _interval(row: Row) -> str:

@@ -9,8 +9,8 @@ from typing import ClassVar, get_args
 
 import pytest
 
-from archloom.nodes import FinishReason, Messages, Sampling
-from archloom.orchestrator.models import Client, Completion
+from archloom.nodes import Completion, FinishReason, Messages, Sampling
+from archloom.orchestrator.models import Client
 
 
 @pytest.mark.asyncio

@@ -7,9 +7,9 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Self, TypeAlias
 
-from archloom.nodes import Messages, Sampling
+from archloom.nodes import Completion, Messages, Sampling
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models import Client, Completion
+from archloom.orchestrator.models import Client, Progress
 
 
 class Call(NamedTuple):
@@ -56,6 +56,11 @@ class FunctionClient:
         return self._identity
 
     @property
+    def endpoint(self) -> str:
+        """Its identity."""
+        return self.identity
+
+    @property
     def local(self) -> bool:
         """Always."""
         return True
@@ -67,7 +72,9 @@ class FunctionClient:
     async def __aexit__(self, *exc: object) -> None:
         pass
 
-    async def complete(self, messages: Messages, sampling: Sampling, *, seed: int) -> Completion:
+    async def complete(
+        self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None
+    ) -> Completion:
         """What the function returns; a text is cut at ``max_tokens`` words."""
         call = Call(messages, sampling, seed)
         self.calls.append(call)
@@ -103,6 +110,11 @@ class ShuffledClient:
         return self._client.identity
 
     @property
+    def endpoint(self) -> str:
+        """That of the other client."""
+        return self._client.endpoint
+
+    @property
     def local(self) -> bool:
         """As the other client."""
         return self._client.local
@@ -118,10 +130,12 @@ class ShuffledClient:
             await asyncio.wait([self._releasing])
         await self._client.__aexit__(*exc)
 
-    async def complete(self, messages: Messages, sampling: Sampling, *, seed: int) -> Completion:
+    async def complete(
+        self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None
+    ) -> Completion:
         """The other client's completion, or its failure, when its turn has come."""
         try:
-            completion = await self._client.complete(messages, sampling, seed=seed)
+            completion = await self._client.complete(messages, sampling, seed=seed, progress=progress)
         except ModelCallError:
             await self._turn()
             raise

@@ -19,9 +19,9 @@ from archloom.graphs import LlamaCppModel
 from archloom.nodes import Messages, Sampling
 from archloom.orchestrator.errors import ChecksumError, ModelCallError, ModelUnavailableError
 from archloom.orchestrator.models import Client
-from archloom.orchestrator.models._engine import CHILD, Command
-from archloom.orchestrator.models._llamacpp import LlamaCppClient
-from archloom.orchestrator.models._weights import SMOLLM2_135M, installed, models_folder
+from archloom.orchestrator.models.llamacpp._client import LlamaCppClient
+from archloom.orchestrator.models.llamacpp._engine import CHILD, Command
+from archloom.orchestrator.models.llamacpp._weights import SMOLLM2_135M, installed, models_folder
 from archloom.testing._clients import ClientConformance
 from archloom.tools.errors import UsageError
 
@@ -224,7 +224,7 @@ def test_a_prompt_is_never_longer_than_the_context(weights: Path) -> None:
 
 
 def test_the_parent_does_not_import_the_engine() -> None:
-    code = "import sys, archloom.orchestrator.models._llamacpp; sys.exit('xllamacpp' in sys.modules)"
+    code = "import sys, archloom.orchestrator.models.llamacpp._client; sys.exit('xllamacpp' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -292,7 +292,7 @@ def test_the_engine_dies_with_a_killed_parent(real: Callable[..., LlamaCppClient
     code = """
 import asyncio, os, sys
 from archloom.graphs import LlamaCppModel
-from archloom.orchestrator.models._llamacpp import LlamaCppClient
+from archloom.orchestrator.models.llamacpp._client import LlamaCppClient
 
 async def main():
     async with LlamaCppClient(LlamaCppModel(max_concurrency=1), environ=os.environ) as client:

@@ -19,7 +19,7 @@ from archloom.graphs import OpenAIModel
 from archloom.nodes import Messages, Sampling
 from archloom.orchestrator.errors import RETRYABLE, ModelCallError
 from archloom.orchestrator.models import Client
-from archloom.orchestrator.models._openai import OpenAIClient
+from archloom.orchestrator.models.openai._client import OpenAIClient
 from archloom.testing._clients import ClientConformance
 from archloom.tools.errors import UsageError
 
@@ -170,11 +170,19 @@ async def test_usage_is_the_servers_count() -> None:
     assert got.latency_s > 0
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens": None, "completion_tokens": 8}])
-async def test_missing_usage_is_estimated_and_says_so(usage: object) -> None:
+@pytest.mark.parametrize(
+    ("usage", "tokens_in", "tokens_out"),
+    [
+        pytest.param(None, 3, 50, id="none"),
+        pytest.param({}, 3, 50, id="empty"),
+        pytest.param({"prompt_tokens": None, "completion_tokens": 8}, 3, 8, id="half"),
+        pytest.param({"prompt_tokens": 37}, 37, 50, id="the other half"),
+    ],
+)
+async def test_only_missing_usage_is_estimated_and_says_so(usage: object, tokens_in: int, tokens_out: int) -> None:
     async with serving(answering(completion("é" * 100, usage=usage))) as client:
         got = await client.complete(ASK, Sampling(), seed=1)
-    assert (got.tokens_in, got.tokens_out, got.estimated) == (3, 50, True)
+    assert (got.tokens_in, got.tokens_out, got.estimated) == (tokens_in, tokens_out, True)
 
 
 GATEWAY = {"error": {"message": "Provider returned error", "code": 429}}
@@ -237,6 +245,13 @@ RATE = {"error": {"message": "Rate limit reached for gpt-4o", "type": "tokens", 
         pytest.param(200, json.dumps(completion()).encode()[:150], "malformed", id="cut JSON"),
         pytest.param(200, completion(finish="reticulated"), "malformed", id="unknown finish_reason"),
         pytest.param(200, completion(usage={"prompt_tokens": -1}), "malformed", id="negative usage"),
+        pytest.param(200, completion(usage={"prompt_tokens": True}), "malformed", id="usage is no number"),
+        pytest.param(200, completion(usage=[]), "malformed", id="usage is a list"),
+        pytest.param(200, completion(5), "malformed", id="content is a number"),
+        pytest.param(200, {"choices": {"0": {}}}, "malformed", id="choices are an object"),
+        pytest.param(200, {"choices": [completion()]}, "malformed", id="a choice is something else"),
+        pytest.param(200, completion("half", "error"), "server", id="broken off"),
+        pytest.param(200, completion("half", "abort"), "server", id="aborted by vLLM"),
     ],
 )  # fmt: skip
 async def test_a_refusal_has_its_class_of_failure(status: int, body: object, expected: str) -> None:
@@ -244,6 +259,11 @@ async def test_a_refusal_has_its_class_of_failure(status: int, body: object, exp
     assert error.failure == expected
     assert "some-model at 127.0.0.1" in str(error)
     assert error.hint
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    error = await failure(answering(b"", 307, {"Location": "/v1/chat/completions"}))
+    assert (error.failure, error.message) == ("bad_request", "some-model at 127.0.0.1: HTTP 307.")
 
 
 async def test_what_the_server_said_is_told() -> None:
@@ -325,6 +345,30 @@ async def test_a_closed_port_is_a_connection_failure(unused_tcp_port: int) -> No
             await client.complete(ASK, Sampling(), seed=1)
     assert caught.value.failure == "connection"
     assert "base_url" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "wait_s"),
+    [
+        pytest.param({"retry-after-ms": "250", "Retry-After": "1"}, 429, 0.25, id="milliseconds are more exact"),
+        pytest.param({"x-ratelimit-reset-requests": "1m0.5s"}, 429, 60.5, id="OpenAI"),
+        pytest.param({"x-ratelimit-reset-tokens": "17ms"}, 429, 0.017, id="OpenAI, soon"),
+        pytest.param({"x-ratelimit-reset-requests": "20"}, 429, 20, id="Azure"),
+        pytest.param(
+            {
+                "x-ratelimit-reset-requests": "1h", "x-ratelimit-remaining-requests": "9",
+                "x-ratelimit-reset-tokens": "7.66s", "x-ratelimit-remaining-tokens": "0",
+            }, 429, 7.66, id="only the limit that is used up",
+        ),
+        pytest.param({"x-ratelimit-reset-requests": "6m"}, 500, None, id="not why it failed"),
+        pytest.param({"Retry-After": "3"}, 503, 3, id="a busy server"),
+        pytest.param({"x-ratelimit-reset-requests": "1.2.3s"}, 429, None, id="no number"),
+        pytest.param({"x-ratelimit-reset-requests": "tomorrow"}, 429, None, id="no duration"),
+        pytest.param({"retry-after-ms": "soon"}, 429, None, id="no milliseconds"),
+    ],
+)  # fmt: skip
+async def test_the_wait_is_what_the_server_asks_for(headers: dict[str, str], status: int, wait_s: float | None) -> None:
+    assert (await failure(answering(RATE, status, headers))).retry_after_s == wait_s
 
 
 @pytest.mark.parametrize("padding", [0, 245, 250, 255, 270])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from archloom.graphs import ScriptedModel
-from archloom.nodes import Messages, Sampling
+from archloom.nodes import Completion, Messages, Sampling
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models import Client, Completion
+from archloom.orchestrator.models import Client
 from archloom.orchestrator.models._scripted import ScriptedClient
 from archloom.testing._clients import ClientConformance
 from archloom.tools.errors import UsageError

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archloom.graphs import Price, SimulatedModel
+from archloom.graphs import ModelBase, Price, SimulatedModel
 from archloom.nodes import (
     Candidate,
+    Completion,
     Critic,
     Fuser,
     Messages,
@@ -27,9 +28,10 @@ from archloom.nodes import (
     parse_verdict,
 )
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models import Client, Completion
-from archloom.orchestrator.models._simulated import SimulatedClient
-from archloom.orchestrator.models._simulated_text import count_tokens, read_prompt
+from archloom.orchestrator.models import Client
+from archloom.orchestrator.models.simulated._client import SimulatedClient
+from archloom.orchestrator.models.simulated._prompts import read
+from archloom.orchestrator.models.simulated._text import count_tokens
 from archloom.tasks import simulated_truth, simulated_wrong
 from archloom.testing._clients import ClientConformance
 
@@ -228,7 +230,8 @@ async def test_a_fuser_of_responses_without_answers_solves_afresh(skill: tuple[f
     ids=["no response", "verifier", "critic", "ranker", "response says verdict", "critique of a response"],
 )  # fmt: skip
 def test_a_role_is_read_from_headings_and_last_lines(prompt: str, role: str, answers: tuple[str | None, ...]) -> None:
-    assert read_prompt(prompt) == (role, answers)
+    reading = read(asked(prompt))
+    assert (reading.role, tuple(response.answer for response in reading.responses)) == (role, answers)
 
 
 async def test_a_task_in_an_earlier_turn_counts() -> None:
@@ -253,6 +256,7 @@ def test_a_higher_limit_continues_the_same_text(seed: int, few: int, more: int) 
 
     short, long = draw(few), draw(few + more)
     assert long.text.split()[: len(short.text.split())] == short.text.split()
+    assert long.text.startswith(short.text)
     assert short.tokens_out <= few
     assert (short.finish == "length") == (answer_in(short.text) is None)
 
@@ -299,13 +303,21 @@ async def test_another_name_or_seed_is_an_independent_model(fields: dict[str, ob
 
 def test_the_identity_holds_all_that_decides_answers_and_nothing_else() -> None:
     base = model().identity
-    assert re.fullmatch(r"simulated/simulated@[0-9a-f]{12}", base)
+    assert base == "simulated/simulated@96123be17519"  # samples that are stored stay valid
     same = model(sleep=True, price=Price(input=1), max_concurrency=1, retries=0, timeout_s=1)
     assert same.identity == base
     others: list[dict[str, object]] = [
         {"skill": (2, 3)}, {"wrong_answers": 5}, {"wrong_skew": 2}, {"hit": 0.7}, {"false_alarm": 0.2},
         {"tokens": 61}, {"tokens_per_s": 99}, {"latency_s": 0.06}, {"fail": 0.1}, {"seed": 1}, {"model": "x"},
+        {"skill": [{"a": 2, "b": 2}]}, {"shared_difficulty": 0.5}, {"lure": 0.1}, {"lure_share": 0.5}, {"steps": 3},
+        {"self_correction": 0.1}, {"wrong_spread": 2}, {"judge_consistency": 0.5}, {"position_bias": 1},
+        {"score_signal": 1}, {"early_confidence": 2}, {"fixes": 0.1}, {"breaks": 0.1}, {"heeds": 1},
+        {"tokens_wrong": 60}, {"length_spread": 0.5}, {"calibration": 2}, {"latency_spread": 0.5},
+        {"faults": {"server": 0.1}}, {"faults": {"drip": 0.1}},
     ]  # fmt: skip
+    assert {name for fields in others for name in fields} == (
+        SimulatedModel.model_fields.keys() - ModelBase.model_fields.keys() - {"provider", "sleep"} | {"model"}
+    )
     assert len({base, *(model(**fields).identity for fields in others)}) == 1 + len(others)
 
 

@@ -15,8 +15,8 @@ from threading import Thread
 import pytest
 
 from archloom.orchestrator.errors import ChecksumError, ModelUnavailableError
-from archloom.orchestrator.models._sources import Progress, Source, Url, WheelMember
-from archloom.orchestrator.models._weights import ModelCard, installed, model_cards, models_folder, pull
+from archloom.orchestrator.models.llamacpp._sources import Progress, Source, Url, WheelMember
+from archloom.orchestrator.models.llamacpp._weights import ModelCard, installed, model_cards, models_folder, pull
 from archloom.tools.errors import UsageError
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 20_000

@@ -1,0 +1,137 @@
+"""Whether the machine spends its time on models: many workflows at once against what the endpoint allows.
+
+    python benchmarks/models/concurrency.py
+
+* 1,000 workflows of 8 samples each at once, on an endpoint that takes 0.2 s a call and 256 calls at once: nothing can
+  be faster than 8,000 x 0.2 / 256 = 6.25 s of wall time. Goal: at most 1.15 times that. The server is a process of its
+  own; every sample goes over HTTP into an SQLite store.
+* 100 graphs at once with two uneven branches, 3 + 1 s and 1 + 3 s: the critical path is 4 s. Goal: 1.05 times at most.
+
+Ends with 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from archloom.graphs import Document
+from archloom.nodes import Task
+from archloom.orchestrator import ModelPool, Workflow
+from archloom.orchestrator.models import MemoryStore, SQLiteStore
+
+LATENCY_S, LIMIT, SAMPLES = 0.2, 256, 8
+SERVER = f"""
+import asyncio, orjson
+BODY = orjson.dumps({{"choices": [{{"message": {{"role": "assistant", "content": "The answer is 56."}},
+    "finish_reason": "stop"}}], "usage": {{"prompt_tokens": 42, "completion_tokens": 6}}}})
+REPLY = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(BODY), BODY)
+class Server(asyncio.Protocol):
+    def connection_made(self, transport): self.transport, self.got = transport, b""
+    def data_received(self, data):
+        self.got += data
+        while (end := self.got.find(b"\\r\\n\\r\\n")) >= 0:
+            head = self.got[:end].lower()
+            at = head.index(b"content-length:") + 15
+            whole = end + 4 + int(head[at:].split(b"\\r\\n", 1)[0])
+            if len(self.got) < whole: return
+            self.got = self.got[whole:]
+            asyncio.get_running_loop().call_later({LATENCY_S}, self.transport.write, REPLY)
+async def main():
+    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[str]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout
+    try:
+        yield f"http://127.0.0.1:{int(await process.stdout.readline())}/v1"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def many(workflows: int) -> float:
+    """Wall seconds of this many workflows at once."""
+    async with serving() as url:
+        text = f"""
+        archloom: 1
+        answer: number
+        models: {{m: {{provider: openai, model: m, base_url: {url}, max_concurrency: {LIMIT}}}}}
+        nodes:
+          draft: {{type: generator, model: m, samples: {SAMPLES}}}
+          answer: {{type: vote, after: draft}}
+        output: answer
+        """
+        configuration = Document.parse(text).configure()
+        with tempfile.TemporaryDirectory() as folder, closing(SQLiteStore(Path(folder) / "s.sqlite")) as store:
+            async with ModelPool(store) as pool:
+                workflow = Workflow(configuration, pool=pool)
+                await workflow.arun("warm up")
+                begun = time.perf_counter()
+                async with asyncio.TaskGroup() as group:
+                    runs = [
+                        group.create_task(workflow.arun(Task.ask(f"Question {i}?", id=str(i))))
+                        for i in range(workflows)
+                    ]
+                took = time.perf_counter() - begun
+    assert all(run.result().answer == "56" and run.result().usage.calls == SAMPLES for run in runs)
+    return took
+
+
+async def uneven(graphs: int) -> float:
+    """Wall seconds of this many two-branch graphs at once."""
+    slow, fast = "latency_s: 3.0, tokens_per_s: 1.0e+9", "latency_s: 1.0, tokens_per_s: 1.0e+9"
+    text = f"""
+    archloom: 1
+    answer: number
+    models:
+      slow: {{provider: simulated, model: slow, {slow}, sleep: true, max_concurrency: {4 * graphs}}}
+      fast: {{provider: simulated, model: fast, {fast}, sleep: true, max_concurrency: {4 * graphs}}}
+    nodes:
+      left: {{type: generator, model: slow}}
+      left_again: {{type: generator, model: fast, after: left}}
+      right: {{type: generator, model: fast}}
+      right_again: {{type: generator, model: slow, after: right}}
+      answer: {{type: vote, after: [left_again, right_again]}}
+    output: answer
+    """
+    configuration = Document.parse(text).configure()
+    async with ModelPool(MemoryStore()) as pool:
+        workflow = Workflow(configuration, pool=pool)
+        begun = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(graphs):
+                question = f"Simulated task uneven/0/{number}: find its number."
+                group.create_task(workflow.arun(Task.ask(question, id=str(number))))
+        return time.perf_counter() - begun
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workflows", type=int, default=1000)
+    parser.add_argument("--graphs", type=int, default=100)
+    given = parser.parse_args()
+    bound_s = given.workflows * SAMPLES * LATENCY_S / LIMIT
+    took_s = asyncio.run(many(given.workflows))
+    print(f"{given.workflows} workflows of {SAMPLES} samples: {took_s:.2f} s = {took_s / bound_s:.3f} x the endpoint's")
+    branches_s = asyncio.run(uneven(given.graphs))
+    print(f"{given.graphs} uneven two-branch graphs: {branches_s:.2f} s = {branches_s / 4.0:.3f} x the critical path")
+    good = took_s <= 1.15 * bound_s and branches_s <= 1.05 * 4.0
+    print("goals 1.15 x and 1.05 x:", "met" if good else "missed")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,7 @@
+"""A parametric model with known truth."""
+
+from archloom.orchestrator.models.simulated._client import SimulatedClient
+
+__all__ = [
+    "SimulatedClient",
+]

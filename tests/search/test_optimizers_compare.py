@@ -1,0 +1,31 @@
+"""The comparison program: it goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from subprocess import run
+
+PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "search" / "compare.py"
+
+
+def compare(out: Path, *options: str) -> str:
+    command = [sys.executable, "-W", "error", str(PROGRAM), "--out", str(out), *options]
+    return run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_finished_runs_are_kept_and_only_missing_ones_are_done(tmp_path: Path) -> None:
+    out = tmp_path / "runs.jsonl"
+    first = compare(out, "--simulated", "1", "--optimizers", "random", "grid")
+    assert "| random | 1 |" in first
+    assert "| grid | 1 |" in first
+    lines = out.read_text().splitlines()
+    assert [(row["method"], row["seed"]) for row in map(json.loads, sorted(lines))] == [("grid", 0), ("random", 0)]
+    kept = [json.dumps({**json.loads(line), "regrets": [0.5] * 4}) for line in lines]
+    out.write_text("\n".join(kept) + '\n{"table": "simulated", "meth')
+    again = compare(out, "--simulated", "1", "--optimizers", "random")
+    assert "| random | 1 | 0.5000 [0.5000, 0.5000]" in again
+    assert "grid" not in again
+    assert "| random | 2 |" in compare(out, "--simulated", "2", "--optimizers", "random")
+    assert (json.loads(out.read_text().splitlines()[-1])["method"], len(out.read_text().splitlines())) == ("random", 4)
