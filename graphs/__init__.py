@@ -25,6 +25,7 @@ from archloom.graphs._networkx import to_networkx
 from archloom.graphs._picture import picture
 from archloom.graphs._schema import document_schema
 from archloom.graphs._search_spec import Limits, Measure, Objective, SearchSpec
+from archloom.graphs._topology import Topology
 from archloom.graphs.errors import DocumentError, InvalidConfigurationError, Problem
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "SearchSpec",
     "ServedModel",
     "SimulatedModel",
+    "Topology",
     "VLLMModel",
     "ancestors",
     "ascii",

@@ -17,6 +17,7 @@ from archloom.graphs._holes import BadHole, Hole, find_holes
 from archloom.graphs._library import inline
 from archloom.graphs._models import ModelSpec
 from archloom.graphs._search_spec import SearchSpec
+from archloom.graphs._topology import Topology, check_topology
 from archloom.graphs._yaml import Json, Located, Path, dotted
 from archloom.graphs.errors import DocumentError, Problem
 from archloom.nodes import Budget, ModelNode, Node, check_template, node_types
@@ -82,9 +83,22 @@ class Checker:
         self._nodes(data.get("nodes"), holes)
         if not self.problems:
             self._construction(data, holes, models)
+        if not self.problems and search.topology is not None:
+            self._topology(data, holes, models, search.topology)
         if self.problems:
             raise DocumentError(self.problems)
         return Checked(data, tuple(holes), search)
+
+    def _topology(
+        self, data: dict[str, Json], holes: list[Hole], models: dict[str, ModelSpec], topology: Topology
+    ) -> None:
+        """A free topology fits to the nodes and models that are written."""
+        for hole in holes:
+            if hole.structural:
+                self.report("E022", hole.path, "the edges of a free topology are no hole.")
+        nodes, output = built(filled(data, tuple(holes), {hole.name: hole.options[0] for hole in holes}))
+        for broken in check_topology(nodes, models, output, topology):
+            self.report(broken.code, broken.path, broken.message, broken.hint)
 
     def _top(self, data: dict[str, Json]) -> None:
         for key in data:

@@ -21,6 +21,7 @@ from archloom.search._statistics import (
     wilson,
 )
 from archloom.search._study import State, Study
+from archloom.search._topology import TopologySpace
 
 __all__ = [
     "Axis",
@@ -41,6 +42,7 @@ __all__ = [
     "Space",
     "State",
     "Study",
+    "TopologySpace",
     "evaluate_all",
     "held_out_tasks",
     "hypervolume",

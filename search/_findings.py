@@ -87,6 +87,7 @@ class Searched:
         fit = two_way(self.scores) if self.cells else None
         if fit is None:
             return ()
+        errors = np.sqrt(np.diag(fit.covariance))
         tokens = np.array([fmean(cell.tokens for cell in own) for own in self.cells.values()])
         found = []
         for number, axis in enumerate(self.space.axes):
@@ -96,7 +97,7 @@ class Searched:
             for row, point in enumerate(self.points):
                 families.setdefault((*point[:number], *point[number + 1 :]), []).append(row)
             for rows in families.values():
-                law = fit_scaling(tokens[rows], fit.means[rows]) if len(rows) >= FEWEST_POINTS else None
+                law = fit_scaling(tokens[rows], fit.means[rows], errors[rows]) if len(rows) >= FEWEST_POINTS else None
                 if law is None:
                     continue
                 lowest, highest = float(tokens[rows].min()), float(tokens[rows].max())

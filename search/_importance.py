@@ -18,6 +18,7 @@ from archloom.search.optimizers._posterior import Kernels, Posterior
 
 _WHOLE = 1_000  # points up to which a space is looked at as a whole, and number of points drawn of larger ones
 _TRIES = 20
+_FITTED_ON = 120  # configurations, those with most cells: more take minutes and tell no more of six variances
 _DRAWS = 400
 _JITTER = 1e-9
 
@@ -71,7 +72,8 @@ def main_effects(space: Space, points: Sequence[Point], scores: ArrayLike) -> tu
     if grid is None or len(points) < 2:
         return ()
     blocks = space.blocks
-    variances = fit_variances(table, Kernels.of(space.encode(points), blocks))
+    rows = np.argsort(np.isnan(table).sum(axis=1), kind="stable")[:_FITTED_ON]
+    variances = fit_variances(table[rows], Kernels.of(space.encode([points[row] for row in rows]), blocks))
     full = np.full((len(grid.configurations), table.shape[1]), np.nan)
     full[: len(points)] = table
     posterior = Posterior(full, Kernels.of(space.encode(grid.configurations), blocks), variances)

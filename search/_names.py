@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
+from archloom.search._topology import TopologySpace
 
 _MARKS = {
     "samples": "×{}",
@@ -22,6 +23,8 @@ def short_name(space: DocumentSpace, point: Point) -> str:
 
     Choices of nodes that this configuration does not have are left out, and so are nodes that were not taken.
     """
+    if isinstance(space, TopologySpace):
+        return space.describe(point)
     present = space.configuration(point).nodes
     places = [_place(axis.name, space.document.data["nodes"]) for axis in space.axes]
     fields = [place.field for place in places]

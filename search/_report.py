@@ -8,17 +8,17 @@ from statistics import fmean
 
 import numpy as np
 
-from archloom.graphs import Measure, Objective, picture
+from archloom.graphs import Objective, picture
 from archloom.orchestrator import FAILURE_RULE, Cell, Started, describe_endings, library_versions
 from archloom.orchestrator.report import ConvergencePoint, Dropped, Interval, ReportData, Row, TaskRow
 from archloom.search._comparison import cost_models, costs, servers_seen
 from archloom.search._examine import Examined
 from archloom.search._findings import Searched, ablations, audited, heat, may_be_best
 from archloom.search._held_out import Contender, HeldOut
-from archloom.search._objective import cost_measures
-from archloom.search._paired import Paired, paired
+from archloom.search._paired import paired
 from archloom.search._statistics import mean_interval, noise_floor
 from archloom.search._study import Study
+from archloom.search._verdict import gap_in_words, mean_of, remarks, times, verdict
 from archloom.tasks import TaskSet
 
 _ROLES = {"winner": 0, "front": 1, "baseline": 2, "tried": 3}
@@ -76,7 +76,7 @@ def build_report(
         rule_for_failures=FAILURE_RULE,
         verdict=verdict(held, objective),
         rows=tuple(rows),
-        front=tuple(c.name for c in sorted(_front(held), key=lambda c: _mean(held, c, "tokens"))),
+        front=tuple(c.name for c in sorted(_front(held), key=lambda c: mean_of(held, c, "tokens"))),
         convergence=tuple(
             ConvergencePoint(
                 tokens=at.tokens,
@@ -100,60 +100,8 @@ def build_report(
         facts=tuple(_facts(study, held, search, report, started)),
         cost_models=cost_models(study.evaluator.pool, map(study.space.configuration, study.observed)),
         dropped=tuple(_dropped(study, winner, names, len(search.examples))),
-        notes=tuple(_notes(held, winner, corrected)),
+        notes=tuple(remarks(held, objective, corrected)),
     )
-
-
-def verdict(held: HeldOut, objective: Objective) -> str:
-    """What won, by how much, against what, in a few sentences; that nothing did, where the tasks cannot tell."""
-    winner = held.winner
-    id_ = winner.configuration.id
-    if not held.cells.get(id_):
-        return "The budget ended before the winner could be compared on held-out tasks."
-    count = len(held.cells[id_])
-    text = f"{_undecided(held, objective)}{winner.name} scores {_percent(_mean(held, winner, 'value'))} on {count} "
-    text += "held-out tasks"
-    if _mean(held, winner, "calls") <= 1:
-        return f"{text}. One call of the model is best here: nothing dearer that was tried is recommended over it."
-    for rival, label in _against(held):
-        pair = paired(*held.paired(id_, rival.configuration.id))
-        ratio = _mean(held, winner, "tokens") / max(1e-9, _mean(held, rival, "tokens"))
-        text += f"; against {label} {_gap(pair.difference)}{_exact(pair)} at {ratio:.2g}× its tokens"
-    return f"{text}. Intervals are 95 %, paired over tasks."
-
-
-def _undecided(held: HeldOut, objective: Objective) -> str:
-    """What is to be said first when noise is all that the held-out tasks show, or when they contradict the search."""
-    best = may_be_best(held)
-    open_ = [held.contenders[id_] for id_, may_be in best.items() if may_be]
-    if held.winner.configuration.id not in {contender.configuration.id for contender in open_}:
-        names = ", ".join(contender.name for contender in open_)
-        return f"The held-out tasks contradict the search: with 95 % confidence the best is {names}. " if open_ else ""
-    if len(open_) < len(best):
-        return ""
-    cheapest, cost = _cheapest(held, open_, objective)
-    return (
-        f"No significant difference: the {len(best)} configurations of the search that were compared cannot be told "
-        f"apart (95 % model confidence set). The cheapest of them is {cheapest.name}: "
-        f"{_percent(_mean(held, cheapest, 'value'))} at {cost} per task. "
-    )
-
-
-def _cheapest(held: HeldOut, among: Sequence[Contender], objective: Objective) -> tuple[Contender, str]:
-    """The one that costs least by the first cost that the objective names, else in tokens; and that cost in words."""
-    measure: Measure = next(iter(cost_measures(objective)), "tokens")
-    means = [fmean(cell.measure(measure) for cell in held.cells[c.configuration.id]) for c in among]
-    least = min(range(len(among)), key=means.__getitem__)
-    amount = f"{means[least]:,.0f}" if means[least] >= 100 else f"{means[least]:.3g}"
-    unit = {"cost_usd": "${}", "latency_s": "{} s", "memory_bytes": "{} bytes"}.get(measure, f"{{}} {measure}")
-    return among[least], unit.format(amount)
-
-
-def _against(held: HeldOut) -> list[tuple[Contender, str]]:
-    single = held.contenders.get(held.single or "")
-    matched = held.contenders.get(held.winner.matched or "")
-    pairs = [(single, "the best single call"), (matched, f"{matched.name} (matched tokens)" if matched else "")]
-    return [(rival, label) for rival, label in pairs if rival and held.cells.get(rival.configuration.id)]
 
 
 def _row(study: Study, held: HeldOut, contender: Contender) -> Row | None:
@@ -204,10 +152,6 @@ def _front(held: HeldOut) -> list[Contender]:
     return [c for c in held.contenders.values() if c.role in {"winner", "front"} and held.cells.get(c.configuration.id)]
 
 
-def _mean(held: HeldOut, contender: Contender, measure: str) -> float:
-    return fmean(getattr(cell, measure) for cell in held.cells[contender.configuration.id])
-
-
 def _dropped(study: Study, winner: Contender, names: Mapping[str, str], tasks: int) -> list[Dropped]:
     """What the search stopped looking at before all its tasks, and how it then stood against the winner."""
     best = {cell.task: cell for cell in study.state.search[winner.configuration.id]}
@@ -218,7 +162,8 @@ def _dropped(study: Study, winner: Contender, names: Mapping[str, str], tasks: i
             continue
         gap = paired([own.value for own, _ in both], [other.value for _, other in both]).difference
         share = sum(own.tokens for own, _ in both) / max(1, sum(other.tokens for _, other in both))
-        reason = f"{_gap(gap)} against {winner.name} on {len(both)} common search tasks, at {share:.2g}× its tokens"
+        lead = f"{gap_in_words(gap)} against {winner.name}"
+        reason = f"{lead} on {len(both)} common search tasks, at {times(share)} its tokens"
         rows.append(Dropped(name=names[id_], reason=reason, tasks=len(cells)))
     return rows
 
@@ -298,46 +243,10 @@ def _facts(study: Study, held: HeldOut, search: TaskSet, report: TaskSet, starte
     ]
 
 
-def _notes(held: HeldOut, winner: Contender, corrected: Mapping[str, float]) -> list[str]:
-    notes = [
-        "Every configuration is compared with self-consistency over its own first generator, with as many samples as "
-        "cost the same tokens per task, on the same held-out tasks."
-    ]
-    id_ = winner.configuration.id
-    if id_ in corrected:
-        notes.append(
-            f"The search tasks promised {_percent(corrected[id_])} for the winner, once the luck of being selected is "
-            "taken out (empirical Bayes)."
-        )
-    for rival, label in _against(held):
-        pair = paired(*held.paired(id_, rival.configuration.id))
-        if pair.tasks < 2 or pair.apart:
-            continue
-        more = (
-            f"about {pair.needed:,} tasks ({pair.more:,} more) would tell them apart at 5 % with a power of 0.8"
-            if pair.needed
-            else "no number of tasks would tell them apart"
-        )
-        notes.append(f"The winner and {label} are not told apart by these tasks; at the difference seen, {more}.")
-    return notes
-
-
 def _objective(objective: Objective) -> str:
     limits = [f"{name} ≤ {limit:g} per task" for name, limit in objective.within if limit is not None]
     words = f"front of {' × '.join(objective.pareto)}" if objective.pareto else "highest score"
     return f"{words}{', within ' + ', '.join(limits) if limits else ''}"
-
-
-def _exact(pair: Paired) -> str:
-    return f" (exact McNemar p = {pair.mcnemar.p_value:.2g})" if pair.mcnemar else ""
-
-
-def _gap(gap: tuple[float, float, float]) -> str:
-    return "{:+.1f} points [{:+.1f}, {:+.1f}]".format(*(100 * value for value in gap)).replace("-", "−")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
 
 
 def _day(at: str) -> str:

@@ -13,6 +13,7 @@ from archloom.search._two_way import Array
 FEWEST_POINTS = 4
 """A law of three parameters through fewer points says nothing."""
 _POINT = 0.01  # a point of score
+_CERTAIN = 0.001  # standard error below which a point is as good as known
 _STARTS = (0.3, 1.0, 2.0)
 
 
@@ -53,8 +54,17 @@ class ScalingLaw:
         return None if above[-1] == len(grid) - 1 else float(grid[above[-1] + 1])
 
 
-def fit_scaling(costs: ArrayLike, scores: ArrayLike) -> ScalingLaw | None:
-    """The law nearest to these points, by least squares; ``None`` for fewer than four different costs."""
+def fit_scaling(costs: ArrayLike, scores: ArrayLike, errors: ArrayLike | None = None) -> ScalingLaw | None:
+    """The law nearest to these points, by least squares.
+
+    Args:
+        costs: Of each point, above 0.
+        scores: Of each point, 0 to 1.
+        errors: Standard error of each score: points that are less certain count less. By default all count alike.
+
+    Returns:
+        ``None`` for fewer than four different costs.
+    """
     from scipy.optimize import least_squares
 
     x, y = np.asarray(costs, dtype=np.float64), np.asarray(scores, dtype=np.float64)
@@ -62,11 +72,12 @@ def fit_scaling(costs: ArrayLike, scores: ArrayLike) -> ScalingLaw | None:
         return None
     unit = float(np.exp(np.log(x).mean()))
     place = np.log(x / unit)
+    doubt = np.ones(len(x)) if errors is None else np.maximum(np.asarray(errors, dtype=np.float64), _CERTAIN)
 
     def away(parameters: Array) -> Array:
         ceiling, log_scale, exponent = parameters
         with np.errstate(over="ignore"):
-            return np.asarray(ceiling * np.exp(-np.exp(-exponent * (place - log_scale))) - y)
+            return np.asarray((ceiling * np.exp(-np.exp(-exponent * (place - log_scale))) - y) / doubt)
 
     far = float(np.ptp(place)) + 5.0  # a scale beyond this looks the same
     bounds = ([0.0, place.min() - far, 0.01], [1.0, place.max() + far, 20.0])
@@ -76,4 +87,5 @@ def fit_scaling(costs: ArrayLike, scores: ArrayLike) -> ScalingLaw | None:
     ]
     best = min(fits, key=lambda fit: float(fit.cost))
     ceiling, log_scale, exponent = map(float, best.x)
-    return ScalingLaw(ceiling, unit * math.exp(log_scale), exponent, math.sqrt(2 * float(best.cost) / len(x)))
+    distance = math.sqrt(float(((away(best.x) * doubt) ** 2).mean()))
+    return ScalingLaw(ceiling, unit * math.exp(log_scale), exponent, distance)

@@ -200,7 +200,8 @@ def _identity(setting: Setting) -> dict[str, str]:
     """What a run folder must agree on to go on; a budget may grow."""
     document = {key: value for key, value in setting.document.data.items() if key not in {"search", "doc", "name"}}
     spec = setting.spec
-    return {
+    topology = {"topology": spec.topology.model_dump_json()} if spec.topology else {}
+    return topology | {
         "document": hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16],
         "tasks": _tasks_digest(setting.search, setting.report),
         "objective": spec.objective.model_dump_json(),

@@ -12,11 +12,14 @@ from archloom.tasks._simulated import load_simulated
 from archloom.tasks._task_file import load_task_file
 from archloom.tasks._task_set import TaskSet
 from archloom.tasks.errors import UnknownTaskSetError
+from archloom.tasks.text2sql import text2sql_loader
 from archloom.tools import suggest
 
 register("gsm8k")(load_gsm8k)
 register("reasoning_gym")(load_reasoning_gym)
 register("simulated")(load_simulated)
+for _layout in ("bird", "defog", "spider", "sql"):
+    register(_layout)(text2sql_loader(_layout))
 
 
 def load_tasks(spec: str, *, base: Path | None = None) -> TaskSet:
@@ -26,6 +29,8 @@ def load_tasks(spec: str, *, base: Path | None = None) -> TaskSet:
     ``reasoning_gym:products?size=80&seed=7`` a generator of the package reasoning-gym, with its parameters
     ``gsm8k:test.jsonl``                      grade-school problems in the official format
     ``simulated:demo?size=200&seed=0``        tasks for the simulated model
+    ``spider:FOLDER``, ``bird:FOLDER``        Text2SQL in the official layouts; ``defog:FILE.csv`` alike
+    ``sql:mine.jsonl?database=shop.sqlite``   questions to a database of one's own
     ``mine.jsonl``                            lines with ``question``, ``answer`` and perhaps ``id``
     ``mine.yaml``                             a file that says where tasks are and how they are read
     ======================================== ===========================================================

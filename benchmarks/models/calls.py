@@ -20,14 +20,15 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import aiohttp
 import orjson
+from endpoint import serving
 
 from archloom.graphs import Configuration, Document
 from archloom.nodes import Budget, Request, Sampling, Task
@@ -38,51 +39,25 @@ from archloom.orchestrator.models import SQLiteStore
 AT_ONCE, SAMPLES = 64, 16
 GOAL_BARE, GOAL_PEER, GOAL_HIT_US = 1.5, 2.0, 60.0
 REPLY = "Let us multiply the two numbers step by step, and check the result. " * 4 + "The answer is 56."
-BODY = {
-    "id": "x",
-    "object": "chat.completion",
-    "model": "m",
-    "choices": [{"index": 0, "message": {"role": "assistant", "content": REPLY}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 42, "completion_tokens": 70, "total_tokens": 112},
-}
-SERVER = f"""
-import asyncio
-BODY = {orjson.dumps(BODY)!r}
-REPLY = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(BODY), BODY)
-class Server(asyncio.Protocol):
-    def connection_made(self, transport): self.transport, self.got = transport, b""
-    def data_received(self, data):
-        self.got += data
-        while (end := self.got.find(b"\\r\\n\\r\\n")) >= 0:
-            head = self.got[:end].lower()
-            at = head.index(b"content-length:") + 15
-            whole = end + 4 + int(head[at:].split(b"\\r\\n", 1)[0])
-            if len(self.got) < whole: return
-            self.got = self.got[whole:]
-            self.transport.write(REPLY)
-async def main():
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
 Round = Callable[[int], Awaitable[int]]
 """Makes calls for a round number; returns how many."""
 
 
-@asynccontextmanager
-async def serving() -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout
-    try:
-        yield f"http://127.0.0.1:{int(await process.stdout.readline())}/v1"
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 def conversation(turn: int, number: int) -> list[dict[str, str]]:
     return [{"role": "user", "content": f"Round {turn}, question {number}: what is seven times eight? Think aloud."}]
+
+
+async def at_once(workers: int, numbers: int, one: Callable[[int], Awaitable[None]]) -> None:
+    """Does all numbers, so many of them at a time."""
+    waiting = iter(range(numbers))
+
+    async def work() -> None:
+        for number in waiting:
+            await one(number)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(work())
 
 
 def bare(session: aiohttp.ClientSession, url: str, calls: int) -> Round:
@@ -94,13 +69,7 @@ def bare(session: aiohttp.ClientSession, url: str, calls: int) -> Round:
         assert reply["usage"]["completion_tokens"] == 70
 
     async def run(turn: int) -> int:
-        async def work(numbers: list[int]) -> None:
-            for number in numbers:
-                await one(turn, number)
-
-        async with asyncio.TaskGroup() as group:
-            for worker in range(AT_ONCE):
-                group.create_task(work(list(range(worker, calls, AT_ONCE))))
+        await at_once(AT_ONCE, calls, lambda number: one(turn, number))
         return calls
 
     return run
@@ -121,13 +90,7 @@ def sampling(pool: ModelPool, configuration: Configuration, log: RunLog, calls: 
             cell = Cell("c", task.id, 1.0, ctx.usage.tokens, 0.0, ctx.elapsed_s, ctx.usage.calls)
             log.write(CellObserved(cell=cell.to_json(), charged=pool.charged.settled))
 
-        async def work(numbers: list[int]) -> None:
-            for number in numbers:
-                await one(number)
-
-        async with asyncio.TaskGroup() as group:
-            for worker in range(2 * AT_ONCE // SAMPLES):
-                group.create_task(work(list(range(worker, calls // SAMPLES, 2 * AT_ONCE // SAMPLES))))
+        await at_once(2 * AT_ONCE // SAMPLES, calls // SAMPLES, one)
         return calls
 
     return run
@@ -140,13 +103,7 @@ def peer(model: Any, types: Any, orchestrator: Any, calls: int) -> Round:
             replies = await orchestrator.agenerate(model, asked)
             assert all(reply["content"] == REPLY for reply in replies)
 
-        async def work(numbers: list[int]) -> None:
-            for number in numbers:
-                await one(number)
-
-        async with asyncio.TaskGroup() as group:
-            for worker in range(2 * AT_ONCE // SAMPLES):
-                group.create_task(work(list(range(worker, calls // SAMPLES, 2 * AT_ONCE // SAMPLES))))
+        await at_once(2 * AT_ONCE // SAMPLES, calls // SAMPLES, one)
         return calls
 
     return run
@@ -154,7 +111,7 @@ def peer(model: Any, types: Any, orchestrator: Any, calls: int) -> Round:
 
 async def measure(calls: int, rounds: int) -> dict[str, float]:
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(serving())
+        url = await stack.enter_async_context(serving(REPLY, tokens_in=42, tokens_out=70))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         text = f"""
         archloom: 1

@@ -17,9 +17,10 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
+
+from endpoint import serving
 
 from archloom.graphs import Document
 from archloom.nodes import Task
@@ -27,44 +28,11 @@ from archloom.orchestrator import ModelPool, Workflow
 from archloom.orchestrator.models import MemoryStore, SQLiteStore
 
 LATENCY_S, LIMIT, SAMPLES = 0.2, 256, 8
-SERVER = f"""
-import asyncio, orjson
-BODY = orjson.dumps({{"choices": [{{"message": {{"role": "assistant", "content": "The answer is 56."}},
-    "finish_reason": "stop"}}], "usage": {{"prompt_tokens": 42, "completion_tokens": 6}}}})
-REPLY = b"HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: %d\\r\\n\\r\\n%s" % (len(BODY), BODY)
-class Server(asyncio.Protocol):
-    def connection_made(self, transport): self.transport, self.got = transport, b""
-    def data_received(self, data):
-        self.got += data
-        while (end := self.got.find(b"\\r\\n\\r\\n")) >= 0:
-            head = self.got[:end].lower()
-            at = head.index(b"content-length:") + 15
-            whole = end + 4 + int(head[at:].split(b"\\r\\n", 1)[0])
-            if len(self.got) < whole: return
-            self.got = self.got[whole:]
-            asyncio.get_running_loop().call_later({LATENCY_S}, self.transport.write, REPLY)
-async def main():
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-asyncio.run(main())
-"""
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[str]:
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE)
-    assert process.stdout
-    try:
-        yield f"http://127.0.0.1:{int(await process.stdout.readline())}/v1"
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def many(workflows: int) -> float:
     """Wall seconds of this many workflows at once."""
-    async with serving() as url:
+    async with serving("The answer is 56.", tokens_in=42, tokens_out=6, latency_s=LATENCY_S) as url:
         text = f"""
         archloom: 1
         answer: number

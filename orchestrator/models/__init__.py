@@ -1,7 +1,7 @@
 """Language-model clients, and the sample store that lets nothing be paid for twice."""
 
 from archloom.orchestrator.models._address import Address, Question, stream_number
-from archloom.orchestrator.models._client import Client, Progress, WatchedClient
+from archloom.orchestrator.models._client import Client, InProcessClient, Progress, WatchedClient
 from archloom.orchestrator.models._costs import CostModel, Kinetics, kinetics
 from archloom.orchestrator.models._limits import Limiter
 from archloom.orchestrator.models._open import every_variable, open_client
@@ -36,6 +36,7 @@ __all__ = [
     "Entry",
     "Exported",
     "Flaw",
+    "InProcessClient",
     "Kinetics",
     "LaunchedVLLMClient",
     "Limiter",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+
+import orjson
 
 from archloom.nodes import Completion, Messages, Sampling
 
@@ -26,6 +29,42 @@ class Progress:
     tokens_in: int | None = None
     tokens_out: int | None = None
     on_text: Callable[[str], None] | None = None
+
+
+class InProcessClient:
+    """Base of clients that need no server: nothing is started, and the identity is what shares a limit."""
+
+    def __init__(self, identity: str) -> None:
+        self._identity = identity
+
+    @property
+    def identity(self) -> str:
+        """See :class:`Client`."""
+        return self._identity
+
+    @property
+    def endpoint(self) -> str:
+        """Its identity."""
+        return self._identity
+
+    @property
+    def local(self) -> bool:
+        """Always."""
+        return True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        pass
+
+
+def identity_of(family: str, model: str, extra: Mapping[str, object]) -> str:
+    """Family and model, and a digest of what else a document sends with each request."""
+    if not extra:
+        return f"{family}/{model}"
+    digest = hashlib.sha256(orjson.dumps(extra, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return f"{family}/{model}+{digest[:12]}"
 
 
 @runtime_checkable

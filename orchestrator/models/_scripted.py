@@ -11,7 +11,7 @@ import orjson
 
 from archloom.graphs import ScriptedModel
 from archloom.nodes import Completion, Messages, Sampling
-from archloom.orchestrator.models._client import Progress
+from archloom.orchestrator.models._client import InProcessClient, Progress
 from archloom.orchestrator.models.openai._chat import text_of
 from archloom.tools.errors import UsageError
 
@@ -19,7 +19,7 @@ ReplyFunction: TypeAlias = Callable[[Messages, int], str | Completion | Exceptio
 """Reply to a conversation at a sample index; an exception is raised."""
 
 
-class ScriptedClient:
+class ScriptedClient(InProcessClient):
     """Replies with ``replies[seed % len(replies)]`` and keeps what it was asked.
 
     It has ``seeds_by_index``: the seed it is given is the index of the sample, so sample i of every request
@@ -46,30 +46,10 @@ class ScriptedClient:
         self._rules = [(_pattern(rule, spec.model), replies) for rule, replies in spec.rules.items()]
         if not all((spec.replies, *spec.rules.values())):
             raise UsageError(f"Model {spec.model!r} has an empty list of replies.", hint="Write one or more.")
+        # All functions of one name count as one model.
         content = "function" if reply else _digest([spec.replies, *spec.rules.items()])
-        self._identity = f"scripted/{spec.model}@{content}"
+        super().__init__(f"scripted/{spec.model}@{content}")
         self.calls: list[Messages] = []
-
-    @property
-    def identity(self) -> str:
-        """Its name and a digest of what it may reply; all functions of one name count as one model."""
-        return self._identity
-
-    @property
-    def endpoint(self) -> str:
-        """Its identity."""
-        return self.identity
-
-    @property
-    def local(self) -> bool:
-        """Always."""
-        return True
-
-    async def __aenter__(self) -> ScriptedClient:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        pass
 
     async def complete(
         self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None

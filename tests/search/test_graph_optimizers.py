@@ -16,7 +16,6 @@ from archloom.search.optimizers import Observation, Optimizer, make_optimizer
 from archloom.search.optimizers._compute import Compute
 from archloom.search.optimizers._pilots import Pilots, multisets
 from archloom.search.optimizers._policy import Policy, Trial
-from archloom.search.optimizers._proposals import propose
 from archloom.testing._optimizers import MakeOptimizer, OptimizerConformance, small_space
 
 TEXT = """\
@@ -328,17 +327,6 @@ def test_mcts_chooses_parents_by_the_published_mixture() -> None:
     expected = [*(0.3 / 4 + 0.7 * weights / weights.sum()), 0]
     assert (counts / 400).tolist() == pytest.approx(expected, abs=0.08)
 
-
-def test_proposals_are_new_and_half_of_them_near_the_best() -> None:
-    space, rng = topology(), np.random.default_rng(0)
-    best = [space.sample(rng) for _ in range(2)]
-    near = {near for point in best for near in space.neighbours(point)}
-    found = propose(space, best, 40, rng, known={best[0]})
-    assert len(found) == len(set(found)) == 40
-    assert best[0] not in found
-    assert 10 <= sum(point in near for point in found) <= 25
-    assert len(propose(space, [], 10, rng)) == 10
-    assert set(propose(small_space(), [], 100, rng)) == set(small_space().points())
 
 
 def cell(space: Space, point: tuple[int, ...], task: str, score: float, tokens: int = 1) -> Cell:

@@ -18,8 +18,8 @@ from archloom.search import SearchResult, mcnemar, prepare, run_search, tasks_ne
 from archloom.search._examine import Examined
 from archloom.search._findings import heat, may_be_best
 from archloom.search._held_out import Contender, HeldOut
-from archloom.search._report import verdict
 from archloom.search._shrinkage import shrunken
+from archloom.search._verdict import remarks, verdict
 
 EQUAL = """\
 archloom: 1
@@ -135,6 +135,16 @@ def test_held_out_tasks_that_contradict_the_search_are_listened_to() -> None:
     assert said.startswith("The held-out tasks contradict the search: with 95 % confidence the best is solid.")
 
 
+def test_a_rival_without_a_common_task_is_not_compared_with() -> None:
+    held = _held(("best", "winner", FAIR[0], 900, 0.0), ("single call", "baseline", FAIR[1], 50, 0.0))
+    held.single = next(id_ for id_, contender in held.contenders.items() if contender.role == "baseline")
+    assert "; against the best single call" in verdict(held, Objective())
+    held.cells[held.single] = [replace(cell, task=f"other {cell.task}") for cell in held.cells[held.single]]
+    assert "against" not in verdict(held, Objective())
+    del held.cells[held.single]
+    assert "against" not in verdict(held, Objective())
+
+
 def test_baselines_are_not_among_the_configurations_of_the_search() -> None:
     held = _held(("best", "winner", FAIR[0], 900, 0.0), ("single call", "baseline", FAIR[1], 50, 0.0))
     assert may_be_best(held) == {}
@@ -153,7 +163,8 @@ def test_every_figure_follows_from_the_cells(judged: SearchResult) -> None:
         assert row.matched_p_value == pytest.approx(mcnemar(first, second).p_value)
     winner = held.winner.configuration.id
     first, second = held.paired(winner, str(held.single))
-    assert f"(exact McNemar p = {mcnemar(first, second).p_value:.2g})" in judged.report.verdict
+    p_value = mcnemar(first, second).p_value
+    assert f"(exact McNemar p {'< 0.001' if p_value < 0.001 else f'= {p_value:.2g}'})" in judged.report.verdict
 
 
 def test_what_is_not_told_apart_says_how_many_tasks_would_do(judged: SearchResult) -> None:
@@ -167,6 +178,19 @@ def test_what_is_not_told_apart_says_how_many_tasks_would_do(judged: SearchResul
     else:
         needed = tasks_needed(first, second)
         assert f"about {needed:,} tasks ({needed - 60:,} more)" in told[0]
+
+
+def test_a_cheaper_configuration_that_may_be_the_best_is_named() -> None:
+    good = [1.0] * 36 + [0.0] * 4
+    rows = [
+        ("dear", "winner", good, 900, 0.0),
+        ("cheap", "front", good[::-1], 300, 0.0),
+        ("bad", "tried", FAIR[0], 50, 0.0),
+    ]
+    named = "The cheapest configuration that may be the best, too, is cheap: 90.0 % at 300 tokens per task."
+    assert named in remarks(_held(*rows), Objective(), {})
+    rows[0], rows[1] = ("cheap", "winner", good, 300, 0.0), ("dear", "front", good[::-1], 900, 0.0)
+    assert not any("may be the best" in remark for remark in remarks(_held(*rows), Objective(), {}))
 
 
 def test_promise_is_the_shrunken_score_of_the_search_tasks(judged: SearchResult) -> None:

@@ -41,6 +41,18 @@ def test_noise_shows_in_the_stated_error() -> None:
     assert found.ceiling == pytest.approx(0.9, abs=0.02)
 
 
+def test_points_that_are_less_certain_count_less() -> None:
+    law = ScalingLaw(0.9, 60, 0.8, 0)
+    y = [law(x) for x in X]
+    y[3] -= 0.3
+    plain, weighed = fit_scaling(X, y), fit_scaling(X, y, [0.01, 0.01, 0.01, 0.5, 0.01, 0.01])
+    assert plain is not None
+    assert weighed is not None
+    assert weighed.ceiling == pytest.approx(0.9, abs=0.01)
+    assert abs(plain.ceiling - 0.9) > 0.05
+    assert weighed.error == pytest.approx(0.3 / math.sqrt(6), rel=0.05), "the stated error is that of all points alike"
+
+
 def test_coverage_of_a_mixed_population_is_fitted_within_two_points() -> None:
     right = np.random.default_rng(1).binomial(200, np.random.default_rng(2).beta(0.6, 1.2, 300))
     k = [1, 2, 4, 8, 16, 32, 64]

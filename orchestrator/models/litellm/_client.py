@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
 import ipaddress
 import os
@@ -22,7 +21,7 @@ import yarl
 from archloom.graphs import LiteLLMModel
 from archloom.nodes import Completion, Messages, Sampling
 from archloom.orchestrator.errors import FailureClass, ModelCallError, ModelUnavailableError
-from archloom.orchestrator.models._client import Progress
+from archloom.orchestrator.models._client import Progress, identity_of
 from archloom.orchestrator.models._prices import map_entry
 from archloom.orchestrator.models.litellm._errors import behind, raised_by, told_by
 from archloom.orchestrator.models.openai._chat import chat_body, json_schema_format, prompt_tokens_bound
@@ -82,11 +81,7 @@ class LiteLLMClient:
     @property
     def identity(self) -> str:
         """The model's full name and a digest of ``extra``."""
-        name = f"litellm/{self._spec.model}"
-        if not self._spec.extra:
-            return name
-        extra = orjson.dumps(self._spec.extra, option=orjson.OPT_SORT_KEYS)
-        return f"{name}+{hashlib.sha256(extra).hexdigest()[:12]}"
+        return identity_of("litellm", self._spec.model, self._spec.extra)
 
     @property
     def endpoint(self) -> str:

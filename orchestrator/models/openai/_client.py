@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
@@ -14,7 +13,7 @@ from multidict import CIMultiDict
 from archloom.graphs import OpenAIModel, ServedModel
 from archloom.nodes import Completion, Messages, OutputFormat, Sampling
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models._client import Progress
+from archloom.orchestrator.models._client import Progress, identity_of
 from archloom.orchestrator.models.openai._batching import Batches, Outcome, Watchers
 from archloom.orchestrator.models.openai._chat import chat_body, json_schema_format, prompt_tokens_bound
 from archloom.orchestrator.models.openai._outcomes import Failed, outcomes_of
@@ -76,11 +75,7 @@ class OpenAIClient:
     @property
     def identity(self) -> str:
         """Provider, model and a digest of ``extra``; two hosts that serve one model name share samples."""
-        name = f"{self.family}/{self._spec.model}"
-        if not self._spec.extra:
-            return name
-        extra = orjson.dumps(self._spec.extra, option=orjson.OPT_SORT_KEYS)
-        return f"{name}+{hashlib.sha256(extra).hexdigest()[:12]}"
+        return identity_of(self.family, self._spec.model, self._spec.extra)
 
     @property
     def endpoint(self) -> str:

@@ -15,7 +15,7 @@ import orjson
 from archloom.graphs import ModelBase, SimulatedModel
 from archloom.nodes import Completion, Messages, Sampling
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models._client import Progress
+from archloom.orchestrator.models._client import InProcessClient, Progress
 from archloom.orchestrator.models.openai._chat import text_of
 from archloom.orchestrator.models.simulated._faults import DRIP, FaultyLine
 from archloom.orchestrator.models.simulated._logprobs import Choice, shown_tokens, token_logprobs
@@ -34,7 +34,7 @@ _ALWAYS_NAMED = {
 outlive new parameters."""
 
 
-class SimulatedClient:
+class SimulatedClient(InProcessClient):
     """Behaves like a model of known quality on tasks that carry a marker of ``archloom.tasks``.
 
     All draws come from the spec's seed, its name, the conversation, the parameters and the sample's seed, so they
@@ -52,30 +52,9 @@ class SimulatedClient:
             or getattr(spec, name) != type(spec).model_fields[name].get_default(call_default_factory=True)
         }
         digest = hashlib.sha256(orjson.dumps(parameters, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        self._identity = f"simulated/{spec.model}@{digest[:12]}"
+        super().__init__(f"simulated/{spec.model}@{digest[:12]}")
         self._roles = Roles(spec, self._draws)
         self._line = FaultyLine(spec, self._draws) if any(spec.faults.model_dump().values()) else None
-
-    @property
-    def identity(self) -> str:
-        """Its name and a digest of all that decides its answers."""
-        return self._identity
-
-    @property
-    def endpoint(self) -> str:
-        """Its identity."""
-        return self.identity
-
-    @property
-    def local(self) -> bool:
-        """Always."""
-        return True
-
-    async def __aenter__(self) -> SimulatedClient:
-        return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        pass
 
     async def complete(
         self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None

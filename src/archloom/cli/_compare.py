@@ -134,8 +134,11 @@ def _ratio(amounts: tuple[float, float]) -> float | None:
 
 def _ratios(found: SideBySide) -> str:
     tokens, cost = _ratio(found.tokens), _ratio(found.cost_usd)
-    parts = [f"{tokens:.2g}× its tokens" if tokens else "", f"{cost:.2g}× its cost" if cost else ""]
-    said = " and ".join(part for part in parts if part)
+    said = " and ".join(
+        f"{ratio:,.0f}× {of}" if ratio >= 100 else f"{ratio:.2g}× {of}"
+        for ratio, of in ((tokens, "its tokens"), (cost, "its cost"))
+        if ratio
+    )
     return f", at {said}" if said else ""
 
 

@@ -35,7 +35,8 @@ def plan(
     asked = _tasks(document, tasks, limit)
     samples = _open(store)
     try:
-        data = _space(document, asked, samples) if document.holes else _plan(document.configure(), asked, samples)
+        is_space = document.holes or document.search.topology
+        data = _space(document, asked, samples) if is_space else _plan(document.configure(), asked, samples)
     finally:
         if samples:
             samples.close()
@@ -118,12 +119,12 @@ def _space(document: Document, tasks: list[Task], store: SampleStore | None) -> 
     points = space.points() if space.size <= _MOST_CONFIGURATIONS else _some_points(space)
     one = tasks[:1]
     costs = sorted(
-        ((_plan(document.configure(space.assignment(point)), one, None), point) for point in points),
+        ((_plan(space.configuration(point), one, None), point) for point in points),
         key=lambda pair: pair[0]["tokens"][1],
     )
     low, high = costs[0][0], costs[-1][0]
     count = len(tasks)
-    chosen = _plan(document.configure(space.assignment(costs[-1][1])), tasks, store)
+    chosen = _plan(space.configuration(costs[-1][1]), tasks, store)
     return {
         "configurations": len(points) if space.size <= _MOST_CONFIGURATIONS else space.size,
         "calls": [low["calls"][0] * count, high["calls"][1] * count],

@@ -40,8 +40,9 @@ def _used(document: Document) -> Iterator[str]:
     assert isinstance(nodes, dict), "a document is checked when it is read"
     written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)]
     offered = [option for hole in document.holes if hole.path[-1] == "model" for option in hole.options]
+    free = document.search.topology.models if document.search.topology else ()
     declared = document.data["models"]
-    for name in (*written, *offered):
+    for name in (*written, *offered, *free):
         if isinstance(name, str):
             yield name
             spec = declared[name] if isinstance(declared, dict) else None

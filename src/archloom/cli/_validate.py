@@ -33,6 +33,7 @@ def validate(
             continue
         nodes = document.data["nodes"]
         kind = f"search space, {len(document.holes)} open choices" if document.holes else "workflow"
+        kind += " and a free topology" if document.search.topology else ""
         lines.append(f"{file}: ok ({kind}, {len(nodes)} nodes)")  # type: ignore[arg-type]  # a checked document
     if json:
         print_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self, TypeAlias
 
 from archloom.nodes import Completion, Messages, Sampling
 from archloom.orchestrator.errors import ModelCallError
-from archloom.orchestrator.models import Client, Progress
+from archloom.orchestrator.models import Client, InProcessClient, Progress
 
 
 class Call(NamedTuple):
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 Answering: TypeAlias = Callable[[Call], Awaitable[str | Completion]]
 
 
-class FunctionClient:
+class FunctionClient(InProcessClient):
     """Replies with what an async function returns; the function may wait, count, or raise::
 
         async def reply(call: Call) -> str:
@@ -45,32 +45,14 @@ class FunctionClient:
     """
 
     def __init__(self, reply: Answering, *, identity: str = "function/model") -> None:
+        super().__init__(identity)
         self.calls: list[Call] = []
         self.entered = 0
         self._reply = reply
-        self._identity = identity
-
-    @property
-    def identity(self) -> str:
-        """The one it was given."""
-        return self._identity
-
-    @property
-    def endpoint(self) -> str:
-        """Its identity."""
-        return self.identity
-
-    @property
-    def local(self) -> bool:
-        """Always."""
-        return True
 
     async def __aenter__(self) -> Self:
         self.entered += 1
         return self
-
-    async def __aexit__(self, *exc: object) -> None:
-        pass
 
     async def complete(
         self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None
