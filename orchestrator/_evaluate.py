@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import replace
 
 from archloom.graphs import Configuration
 from archloom.orchestrator._cell import Cell
 from archloom.orchestrator._errors_in_groups import first_error
 from archloom.orchestrator._outcome import RunResult
 from archloom.orchestrator._workflow import ModelPool, Workflow
-from archloom.tasks import Example, TaskSet
+from archloom.tasks import Example, TaskError, TaskSet
 
 
 class Evaluator:
@@ -46,7 +47,11 @@ class Evaluator:
             while waiting:
                 example = waiting.pop(0)
                 result = await workflow.arun(example.task, replicate=replicate)
-                score = self._score(example, result)
+                score: float | None = None
+                try:
+                    score = await self._score(example, result)
+                except TaskError as exc:  # the task itself is bad: nobody was wrong
+                    result = replace(result, error=exc.code, message=exc.message)
                 await done.put((Cell.of(result, score, replicate=replicate, shapes_known=shapes_known), result))
 
         async def work_all() -> None:
@@ -68,10 +73,13 @@ class Evaluator:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
 
-    def _score(self, example: Example, result: RunResult) -> float | None:
+    async def _score(self, example: Example, result: RunResult) -> float | None:
         if result.error is not None:
             return None
-        return self.tasks.scorer.score(result.answer, result.text, example.target)
+        scorer = self.tasks.scorer
+        if getattr(scorer, "blocking", False):
+            return await asyncio.to_thread(scorer.score, result.answer, result.text, example.target)
+        return scorer.score(result.answer, result.text, example.target)
 
 
 def matched_samples(tokens: float, single: Sequence[Cell]) -> int:

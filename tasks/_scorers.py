@@ -25,7 +25,11 @@ class Target:
 
 
 class Scorer(Protocol):
-    """Scores an answer. A text without a readable answer is a wrong answer, and no failure."""
+    """Scores an answer. A text without a readable answer is a wrong answer, and no failure.
+
+    A scorer that takes its time (it runs queries or programs) has an attribute ``blocking`` that is true; it is then
+    called from threads, several at once.
+    """
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from string import ascii_letters, digits
 from typing import Literal, TypeAlias
 
@@ -38,12 +39,14 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "—": 
 _EDGES = " .,;:!?*_'\"$"
 
 
+@lru_cache(maxsize=16_384)
 def extract_answer(text: str, format: AnswerFormat, *, complete: bool = True) -> str | None:
     """The final answer in ``text`` in canonical form, or ``None`` when it states none.
 
     Numbers are exact: ``045``, ``45.0``, ``$45.`` and ``45%`` (units are dropped, a percentage is its number)
     are ``45``; ``0.50`` is ``0.5``; ``2/6`` is ``1/3``. A choice is a capital letter A to J or a digit. Text
-    is compared without case, surrounding punctuation and markup. Code blocks hold no number and no choice.
+    is compared without case, surrounding punctuation and markup. Code blocks hold no number and no choice. The
+    last texts are remembered: a search reads the same samples in many configurations.
 
     Args:
         text: What the model wrote; reasoning up to ``</think>`` is left out.

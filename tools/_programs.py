@@ -29,6 +29,10 @@ def find_program(text: str) -> str | None:
     return candidate if _is_program(candidate) else None
 
 
+_ACTING = re.compile(r"\b(print|import|def|class)\b")
+"""Words of which a program that acts has one."""
+
+
 def without_programs(text: str) -> str:
     """The text without what is code in it, so that digits of a program are not taken for an answer."""
     prose = _FENCE.sub(lambda block: block[0] if _is_prose(block) else "\n", text)
@@ -40,6 +44,8 @@ def _is_prose(block: re.Match[str]) -> bool:
 
 
 def _is_program(text: str) -> bool:
+    if not _ACTING.search(text):  # nearly always, and much faster than to parse it
+        return False
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a model's odd escapes are no concern of the caller

@@ -151,13 +151,15 @@ class _Scope:
         """An expression with canonical columns, without aliases and DISTINCT."""
         from sqlglot import exp
 
-        def plain(node: Expr) -> Expr:
-            if isinstance(node, exp.Distinct):
-                return node.expressions[0] if len(node.expressions) == 1 else exp.Tuple(expressions=node.expressions)
+        def without_distinct(node: Expr) -> Expr:
+            alone = isinstance(node, exp.Distinct) and len(node.expressions) == 1
+            return node.expressions[0] if alone else node
+
+        def canonical(node: Expr) -> Expr:
             return self._column(node) if isinstance(node, exp.Column) else node
 
-        whole = tree.unalias().copy()
-        return str(whole.transform(plain).sql(dialect="sqlite", comments=False)).lower()
+        plain = tree.unalias().transform(without_distinct).transform(canonical)
+        return str(plain.sql(dialect="sqlite", comments=False)).lower()
 
     def conditions(self, tree: Expr) -> Iterator[Shape]:
         """Conditions, however AND, OR and parentheses join them: operator, negation, left side, subqueries."""
@@ -173,7 +175,7 @@ class _Scope:
             while isinstance(inner, (exp.Not, exp.Paren)):
                 inner, negated = inner.this, negated or isinstance(inner, exp.Not)
             negated = negated or bool(inner.args.get("negate"))
-            left = inner if isinstance(inner, exp.Exists) else inner.this
+            left = inner.this if isinstance(inner.this, exp.Expr) and not isinstance(inner, exp.Exists) else inner
             nested = [each for each in inner.find_all(exp.Subquery, exp.Query) if not _inside_query(each, inner)]
             shapes = tuple(_shape(each, self._keys) for each in nested)
             yield (inner.key, negated, "" if nested and left in nested else self._left(left), shapes)

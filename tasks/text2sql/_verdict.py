@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from archloom.tasks._scorers import Target
 from archloom.tasks.errors import TaskError
@@ -69,6 +69,9 @@ class Gold:
 
 class SqlScorer(ABC):
     """Scores the SQL in a text; a subclass says how in :meth:`verdict`."""
+
+    blocking: ClassVar[bool] = True
+    """It runs queries."""
 
     @property
     @abstractmethod

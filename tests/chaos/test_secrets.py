@@ -61,7 +61,11 @@ async def test_planted_keys_are_nowhere(tmp_path: Path) -> None:
     assert server.requests
     assert {asked.headers["authorization"] for asked in server.requests} == {f"Bearer {KEY}"}
     assert {asked.headers["x-secret-token"] for asked in server.requests} == {HEADER}
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    _look_for_secrets(tmp_path, said)
+
+
+def _look_for_secrets(folder: Path, said: str) -> None:
+    written = [path for path in folder.rglob("*") if path.is_file()]
     assert {"events.jsonl", "report.html", "best.yaml", "samples.sqlite", "samples.jsonl"} <= {p.name for p in written}
     for secret in (KEY, HEADER):
         assert secret not in said

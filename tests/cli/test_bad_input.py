@@ -190,7 +190,7 @@ class BadTasks(NamedTuple):
 
 
 BAD_TASKS = {
-    "unknown prefix": BadTasks("bird:dev", "E201", "unknown task set 'bird:dev'."),
+    "unknown prefix": BadTasks("zebra:dev", "E201", "unknown task set 'zebra:dev'."),
     "unknown suffix": BadTasks("tasks.csv", "E201", "unknown task set 'tasks.csv'."),
     "unknown generator": BadTasks("reasoning_gym:prodcuts", "E201", "no generator 'prodcuts'"),
     "unknown parameter": BadTasks("simulated:t?sise=4", "E201", "Did you mean 'size'?"),

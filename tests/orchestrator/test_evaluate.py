@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -13,7 +14,7 @@ from archloom.nodes import Budget, Generator, Task
 from archloom.orchestrator import Cell, Evaluator, ModelPool, RunResult, Usage, cells_file, matched_samples
 from archloom.orchestrator.errors import ModelCallError, ModelUnavailableError, SearchBudgetError
 from archloom.orchestrator.models import MemoryStore
-from archloom.tasks import Example, Numeric, Target, TaskSet
+from archloom.tasks import Example, Numeric, Target, TaskError, TaskSet
 from archloom.testing._replies import Answering, Call, FunctionClient
 
 CONFIGURATION = Configuration(
@@ -175,3 +176,27 @@ def test_a_file_of_cells_does_not_depend_on_their_order() -> None:
 def test_matched_compute_is_the_nearest_number_of_single_calls(tokens: float, expected: int) -> None:
     single = [Cell("c", f"t{n}", 1.0, used, 0.0, 0.5, 1) for n, used in enumerate([5, 15])]
     assert matched_samples(tokens, single) == expected
+
+
+class _Slow(Numeric):
+    """Takes its time, on a thread of its own; and one of its tasks is bad."""
+
+    blocking = True
+    together = threading.Barrier(2, timeout=10)
+
+    def score(self, candidate_answer: str | None, candidate_text: str, target: Target) -> float:
+        if target.answer == "2":
+            raise TaskError("the gold of t2 does not run")
+        self.together.wait()  # nobody gets past it alone
+        return super().score(candidate_answer, candidate_text, target)
+
+
+async def test_a_scorer_that_takes_its_time_holds_nobody_up_and_a_bad_task_is_a_failed_cell() -> None:
+    async def reply(call: Call) -> str:
+        return call.text.split()[-1]
+
+    examples = tuple(Example(Task.ask(f"Say {n}", id=f"t{n}"), Target(str(n))) for n in range(3))
+    tasks = TaskSet("test", "number", examples, _Slow())
+    async with ModelPool(MemoryStore(), client=lambda spec: FunctionClient(reply)) as pool:
+        found = await cells(Evaluator(pool, tasks), "t0", "t1", "t2")
+    assert [(cell.score, cell.error) for cell in found] == [(1.0, None), (1.0, None), (None, TaskError.code)]

@@ -328,6 +328,5 @@ def test_mcts_chooses_parents_by_the_published_mixture() -> None:
     assert (counts / 400).tolist() == pytest.approx(expected, abs=0.08)
 
 
-
 def cell(space: Space, point: tuple[int, ...], task: str, score: float, tokens: int = 1) -> Cell:
     return Cell(space.key(point), task, score, tokens=tokens, cost_usd=0.0, latency_s=0.1, calls=1)

@@ -32,6 +32,7 @@ def find_sql(text: str) -> str | None:
     unmarked = [block["body"] for block in blocks if not block["tag"] and _QUERY.match(block["body"].strip())]
     if marked or unmarked:
         return (marked or unmarked)[-1].strip() or None
+    text = _FENCE.sub("\n", text)
     inline = [] if _QUERY.match(text) else [match["sql"] for match in _INLINE.finditer(text)]
     found = inline or [match["sql"] for match in _PLAIN.finditer(text)]
     return found[-1].strip() if found else None

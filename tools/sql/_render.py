@@ -27,13 +27,13 @@ def approximate_tokens(text: str) -> int:
 
 
 def sample_values(database: Database, schema: Schema, *, each: int = 3) -> Samples:
-    """Some distinct values of each column, from its first thousand rows; none where they cannot be read."""
+    """The smallest distinct values of each column among its first thousand rows; none where they cannot be read."""
     found = {}
     for table, column in schema.columns():
         name, source = quoted(column.name), quoted(table.name)
         first = f"SELECT {name} AS v FROM {source} LIMIT {_LOOKED_AT}"
         result = database.execute(
-            f"SELECT DISTINCT v FROM ({first}) AS t WHERE v IS NOT NULL LIMIT {each}", limits=_QUICK
+            f"SELECT DISTINCT v FROM ({first}) AS t WHERE v IS NOT NULL ORDER BY v LIMIT {each}", limits=_QUICK
         )
         if isinstance(result, Rows):
             found[ColumnRef(table.name, column.name)] = tuple(value for (value,) in result.rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _ORDER_BY = re.compile(r"\border\s+by\b", re.IGNORECASE)
 _MESSAGE = 500
+_log = logging.getLogger("sqlglot")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def read_statement(sql: str, dialect: Dialect, *, limits: SqlLimits | None = Non
     from sqlglot import exp, parse
     from sqlglot.errors import SqlglotError
 
+    _log.setLevel(logging.ERROR)  # it warns of every statement that is no query, which is what we ask it
     longest = (limits or SqlLimits()).sql_bytes
     if len(sql) > longest:
         return SqlFailure("too_long", f"{len(sql)} characters of SQL are more than {longest} bytes")
@@ -75,6 +78,8 @@ def read_statement(sql: str, dialect: Dialect, *, limits: SqlLimits | None = Non
         if len(trees) > 1:
             return SqlFailure("several_statements", f"{len(trees)} statements")
         [tree] = trees
+        if not all(isinstance(each.unnest(), (exp.Query, exp.Values)) for each in _operands(tree)):
+            return SqlFailure("error", "something other than queries is combined")
         writes = tree.find(exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock)
         if not isinstance(tree, (exp.Query, exp.Values)) or (writes and not isinstance(writes, exp.Query)):
             return SqlFailure("not_read_only", f"{(writes or tree).key.upper()} is no query")
@@ -87,6 +92,14 @@ def is_ordered(sql: str, dialect: Dialect) -> bool:
     """Whether a query states the order of its rows. An ORDER BY inside it counts only where sqlglot is at a loss."""
     statement = read_statement(sql, dialect)
     return _ORDER_BY.search(sql) is not None if isinstance(statement, SqlFailure) else statement.is_ordered
+
+
+def _operands(tree: Expr) -> Iterator[Expr]:
+    """What UNION, INTERSECT and EXCEPT combine; sqlglot lets that be anything."""
+    from sqlglot import exp
+
+    for each in tree.find_all(exp.SetOperation):
+        yield from (each.left, each.right)
 
 
 def _tables(tree: Expr) -> tuple[str, ...]:

@@ -417,10 +417,15 @@ async def test_nothing_stays_behind(provider: Provider) -> None:
         async with provider.client(model) as client:
             await client.complete(ASK, Sampling(), seed=1)
     assert not [key for key in import_litellm().in_memory_llm_clients_cache.cache_dict if KEY in key]
-    await asyncio.sleep(0)
     gc.collect()  # an open socket would warn, and warnings are errors
-    served = {task for task in asyncio.all_tasks() if "aiohttp" in repr(task.get_coro())}
-    assert asyncio.all_tasks() - tasks - served == set()
+
+    def left() -> set[asyncio.Task[object]]:
+        served = {task for task in asyncio.all_tasks() if "aiohttp" in repr(task.get_coro())}
+        return asyncio.all_tasks() - tasks - served
+
+    if waiting := left():
+        await asyncio.wait(waiting, timeout=10)
+    assert left() == set()
 
 
 async def test_a_client_that_leaves_does_not_disturb_the_calls_of_others(provider: Provider) -> None:

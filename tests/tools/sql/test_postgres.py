@@ -6,13 +6,23 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from archloom.tools import ToolError
-from archloom.tools.sql import ForeignKey, PostgresDatabase, Rows, SqlFailure, SqlLimits
+from archloom.tools.sql import (
+    ForeignKey,
+    PostgresDatabase,
+    Rows,
+    SqlFailure,
+    SqlLimits,
+    ValueIndex,
+    render_schema,
+    sample_values,
+)
 
 pytestmark = pytest.mark.slow
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -31,8 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     if not BINARIES:
         pytest.skip("PostgreSQL is not installed (/usr/lib/postgresql/*/bin)")
-    folder = Path(shutil.os.path.realpath("/tmp")) / f"archloom-pg-{os.getpid()}"
-    folder.mkdir(mode=0o700)
+    folder = Path(tempfile.mkdtemp(prefix="archloom-pg-"))  # pytest's folders are closed to nobody
     prefix: list[str] = []
     if os.geteuid() == 0:
         prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -132,6 +141,14 @@ def test_schema_has_types_and_keys(database: PostgresDatabase) -> None:
     assert (singer.name, singer.primary_key) == ("singer", ("id",))
     assert [(column.name, column.type, column.not_null) for column in singer.columns][1] == ("name", "text", True)
     assert song.foreign_keys == (ForeignKey(("singer_id",), "singer", ("id",)),)
+
+
+def test_prompts_are_made_as_for_sqlite(database: PostgresDatabase) -> None:
+    schema = database.schema()
+    text = render_schema(schema, samples=sample_values(database, schema, each=1))
+    assert "singer(id integer key 1, name text 'Ada', height numeric 1.5, born date '1990-01-02')" in text
+    assert "singer_id integer -> singer.id" in text
+    assert [match.value for match in ValueIndex.build(database, schema).search("How tall is Bo?")] == ["Bo"]
 
 
 def test_role_with_rights_over_the_server_is_refused(server: str, database: PostgresDatabase) -> None:

@@ -43,9 +43,9 @@ ASKED = "Which singers from which countries sang in a stadium with a capacity of
 def test_whole_schema_is_a_line_a_table(shop: SQLiteDatabase) -> None:
     schema = shop.schema()
     assert render_schema(schema, samples=sample_values(shop, schema, each=2)).split("\n") == [
-        """city(id INTEGER key 1 2, name TEXT 'Paris' 'Rome', "zip code" TEXT '75000' '00100')""",
+        """city(id INTEGER key 1 2, name TEXT 'Paris' 'Rome', "zip code" TEXT '00100' '75000')""",
         "shop(id INTEGER key 1 2, city_id INTEGER -> city.id 1 2, title TEXT 'Au Bon Pain' 'Forno', "
-        "opened DATE '2001-01-01' '2011-05-01', turnover REAL 20.0 7.5)",
+        "opened DATE '2001-01-01' '2011-05-01', turnover REAL 7.5 20.0)",
         "sale(shop_id INTEGER key -> shop.id 1 2, day INTEGER key 1 2, amount REAL 2.5 3.5)",
         "big(title TEXT 'Au Bon Pain')",
     ]

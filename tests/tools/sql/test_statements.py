@@ -65,7 +65,6 @@ NO_QUERIES = {
     "comment": ("/* x */", "no_statement"),
     "two": ("SELECT 1; SELECT 2", "several_statements"),
     "insert": ("INSERT INTO t VALUES (1)", "not_read_only"),
-    "replace": ("REPLACE INTO t VALUES (1)", "not_read_only"),
     "delete in a with": ("WITH x AS (DELETE FROM t RETURNING a) SELECT * FROM x", "not_read_only"),
     "delete after a with": ("WITH x AS (SELECT 1) DELETE FROM t", "not_read_only"),
     "select into": ("SELECT a INTO u FROM t", "not_read_only"),
@@ -76,6 +75,7 @@ NO_QUERIES = {
     "call": ("CALL f()", "not_read_only"),
     "begin": ("BEGIN", "not_read_only"),
     "garbage": ("SELECT FROM WHERE '", "error"),
+    "combined names": ("SELECT UNION a", "error"),
     "deep": ("SELECT " + "(" * 5000 + "1" + ")" * 5000, "error"),
     "long": ("SELECT " + "1+" * 100_000 + "1", "too_long"),
 }
@@ -96,7 +96,7 @@ ORDERS = {
     "in a subquery": ("SELECT a FROM (SELECT a FROM t ORDER BY a LIMIT 3)", False),
     "in a window": ("SELECT rank() OVER (ORDER BY a) FROM t", False),
     "in a string": ("SELECT 'order by' FROM t", False),
-    "in what cannot be read": ("SELECT a FROM FROM t ORDER  BY a", True),
+    "in what cannot be read": ("SELECT a FROM t ORDER  BY 'a", True),
 }
 
 
