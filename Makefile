@@ -20,8 +20,8 @@ demo: $(READY)  ## search for the best collaboration graph with a real model, on
 	$(BIN)/archloom models pull smollm2-135m-instruct
 	$(BIN)/archloom search examples/demo/space.yaml --out runs/demo
 
-test: $(READY)  ## the default suite: no network, no keys, under five minutes
-	$(BIN)/python -m pytest
+test: $(READY)  ## the default suite: no network, no keys, under five minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-vllm: vllm  ## the tests that start a real vLLM server
 	$(BIN)/python -m pytest --run-vllm -m vllm

@@ -21,6 +21,7 @@ from archloom.orchestrator._streams import Asker, stream_ordinals
 from archloom.orchestrator.errors import OpenChoicesError
 from archloom.orchestrator.models import (
     Client,
+    InProcessClient,
     Limiter,
     MemoryStore,
     Sampler,
@@ -117,18 +118,20 @@ class ModelPool:
                 spec,
                 client,
                 self._around,
-                limiter=self._limiter(client.endpoint, spec),
+                limiter=self._limiter(client, spec),
                 fallbacks=[self._sampler([other]) for other in others],
             )
         return self._samplers[key]
 
-    def _limiter(self, endpoint: str, spec: ModelSpec) -> Limiter:
+    def _limiter(self, client: Client, spec: ModelSpec) -> Limiter:
         """One for all models at this endpoint; the strictest of their limits count."""
-        if endpoint in self._limiters:
-            self._limiters[endpoint].tighten(spec)
-        else:
-            self._limiters[endpoint] = Limiter(spec, sleep=self._around.sleep)
-        return self._limiters[endpoint]
+        known = self._limiters.get(client.endpoint)
+        if known is not None:
+            known.tighten(spec)
+            return known
+        remote = not isinstance(client, InProcessClient)
+        self._limiters[client.endpoint] = Limiter(spec, remote=remote, sleep=self._around.sleep)
+        return self._limiters[client.endpoint]
 
 
 class _Run(NamedTuple):

@@ -78,7 +78,7 @@ class Limiter:
       each answer raises it by 1/limit (additive increase, multiplicative decrease).
     * No minute holds more than ``requests_per_minute`` and ``tokens_per_minute``.
     * A server that names a time to wait (``Retry-After``) is left alone by everybody until then.
-    * After ``BREAK_AFTER`` requests in a row that failed the endpoint is down: only one request at a time finds out
+    * After ``BREAK_AFTER`` requests in a row that failed a ``remote`` endpoint is down: only one request at a time finds out
       whether it is back, all others wait without using up their retries. When ``PROBES`` have failed, whoever waits is
       told.
     """
@@ -87,10 +87,11 @@ class Limiter:
         self,
         spec: ModelBase,
         *,
+        remote: bool = True,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._remote = clock, sleep, remote
         self._most = spec.max_concurrency
         self._adaptive = spec.adaptive
         self._allowed = float(spec.max_concurrency)
@@ -161,7 +162,7 @@ class Limiter:
         if self._tokens:
             self._tokens.correct(passage, tokens, now)
         self._probing = self._probing and not passage.probe
-        if failed is not None and failed.failure in _DOWN:
+        if failed is not None and failed.failure in _DOWN and self._remote:
             if not again or failed.failure == "connection" or passage.probe:
                 self._failed(passage, failed, now)
         else:

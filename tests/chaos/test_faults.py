@@ -32,9 +32,9 @@ async def test_three_failing_calls_of_ten_lose_nothing(tasks: int, haste: float,
     async with LoopbackServer(
         lambda asked: f"The answer is {asked.number % 9}.", fault_shares=SHARES, seed=tasks
     ) as server:
-        # Its limits are the only settings that are not the defaults: minutes would test nothing more. The whole run
-        # is more patient, because an answer that a busy machine is late with is no fault that the server knows of.
-        patience_s = 0.5 if haste > 1 else 2.0
+        # Its limits are the only settings that are not the defaults: minutes would test nothing more. They are long
+        # enough for a busy machine, because an answer that is given up late is no fault that the server knows of.
+        patience_s = 2.0
         document = f"""
         archloom: 1
         answer: number
@@ -59,7 +59,7 @@ async def test_three_failing_calls_of_ten_lose_nothing(tasks: int, haste: float,
         store.close()
 
     assert all(result.error is None for result in results)
-    assert sum(map(_whole, results)) >= 0.99 * tasks
+    assert sum(map(_whole, results)) >= tasks - max(1, tasks // 100)
     for result in results:
         assert sum(result.endings.values()) == SAMPLES
         assert set(result.endings) <= {"stop", "rate_limit", "server", "timeout", "stall", "malformed", "empty"}
