@@ -78,9 +78,9 @@ class Limiter:
       each answer raises it by 1/limit (additive increase, multiplicative decrease).
     * No minute holds more than ``requests_per_minute`` and ``tokens_per_minute``.
     * A server that names a time to wait (``Retry-After``) is left alone by everybody until then.
-    * After ``BREAK_AFTER`` requests in a row that failed a ``remote`` endpoint is down: only one request at a time finds
-      out whether it is back, all others wait without using up their retries. When ``PROBES`` have failed, whoever waits
-      is told.
+    * After ``BREAK_AFTER`` requests in a row that failed, a ``remote`` endpoint is down: one request at a time finds
+      out whether it is back, and all others wait without using up their retries. When ``PROBES`` have failed, whoever
+      waits is told.
     """
 
     def __init__(
