@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         "slow": "starts a real model or takes long; run with --run-slow",
         "vllm": "starts vLLM; run with --run-vllm",
     }
+    # A tier that was not asked for is skipped with its reason; .ci/run asks for all of them, one after the other.
     for tier, reason in tiers.items():
         if not config.getoption(f"--run-{tier}"):
             for item in items:

@@ -63,6 +63,7 @@ async def test_through_openai(served: LoopbackServer, tmp_path: Path) -> None:
     assert served.requests[0].headers["authorization"] == "Bearer sk-test"
 
 
+# An extra that the development environment has: CI does not skip it.
 @pytest.mark.skipif(find_spec("litellm") is None, reason="litellm is not installed")
 async def test_through_litellm(served: LoopbackServer) -> None:
     entry = f'{{provider: litellm, model: openai/small, base_url: "{served.url}", api_key: "${{A_KEY}}"}}'

@@ -25,6 +25,7 @@ from archloom.orchestrator.models.litellm._errors import FAILURES
 from archloom.testing import ClientConformance
 from archloom.tools.errors import UsageError
 
+# litellm is an extra. The development environment has it, so CI skips none of these.
 pytestmark = pytest.mark.skipif(
     find_spec("litellm") is None, reason='the provider litellm needs: pip install "archloom[litellm]"'
 )
