@@ -70,6 +70,24 @@ output: draft
     assert (code, "openai/m" in err) == (2, True)
 
 
+def test_a_fallback_is_looked_at_before_anything_runs(cli: Cli, folder: Path) -> None:
+    """Its key is needed as much as that of the model it stands in for."""
+    (folder / "chain.yaml").write_text(
+        """\
+archloom: 1
+models:
+  m: {provider: scripted, fallback: far}
+  far: {provider: openai, model: m, api_key: "${NO_SUCH_KEY}"}
+nodes:
+  draft: {type: generator, model: m}
+output: draft
+"""
+    )
+    code, _, err = cli("run", "chain.yaml", "2 + 2?")
+    assert (code, "NO_SUCH_KEY" in err) == (2, True)
+    assert not (folder / ".archloom").exists()
+
+
 def test_recording_draws_everything_once_more(cli: Cli, folder: Path) -> None:
     def charged(*arguments: str) -> int:
         code, out, err = cli("eval", "sim.yaml", "--no-baselines", "--json", *arguments)

@@ -30,8 +30,10 @@ def check_models(documents: Iterable[Document], use: StoreUse = "reuse") -> None
     for document in documents:
         declared = document.data["models"]
         assert isinstance(declared, dict), "a document is checked when it is read"
-        for name in dict.fromkeys(_used(document)):
-            open_client(models.validate_python(declared[name]), environ=environ).identity  # noqa: B018 - it may raise
+        specs = {name: models.validate_python(spec) for name, spec in declared.items()}
+        asked = dict.fromkeys(each for name in _used(document) for each in (name, *specs[name].fallback))
+        for name in asked:
+            open_client(specs[name], environ=environ).identity  # noqa: B018 - it may raise
 
 
 def _used(document: Document) -> Iterator[str]:
@@ -41,10 +43,4 @@ def _used(document: Document) -> Iterator[str]:
     written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)]
     offered = [option for hole in document.holes if hole.path[-1] == "model" for option in hole.options]
     free = document.search.topology.models if document.search.topology else ()
-    declared = document.data["models"]
-    for name in (*written, *offered, *free):
-        if isinstance(name, str):
-            yield name
-            spec = declared[name] if isinstance(declared, dict) else None
-            others = spec.get("fallback", []) if isinstance(spec, dict) else []
-            yield from [others] if isinstance(others, str) else (str(other) for other in others or ())  # type: ignore[union-attr]
+    yield from (name for name in (*written, *offered, *free) if isinstance(name, str))
