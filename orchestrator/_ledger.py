@@ -114,8 +114,12 @@ class Ledger:
         self.settled = ZERO
         self.reserved = ZERO
         self.overrun = False
-        self._limited = budget.calls is not None or budget.tokens is not None or budget.cost_usd is not None
         self._landed = asyncio.Event()
+
+    @property
+    def _limited(self) -> bool:
+        budget = self.budget  # a search gives its first part a smaller one
+        return budget.calls is not None or budget.tokens is not None or budget.cost_usd is not None
 
     def room(self, needs: Sequence[Usage]) -> int:
         """How many of these calls fit together, in order."""

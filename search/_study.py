@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal, NamedTuple
@@ -129,8 +129,6 @@ class Study:
                         self.state.stopped = "the optimizer's own stopping rule"
                         break
                     for observation in wanted:
-                        if self._time_is_used():
-                            raise SearchBudgetError("the time is over.")
                         await self._observe(observation, cells)
                 except SearchBudgetError as exc:
                     self.state.stopped, ended = f"the search's share of the budget ({SEARCH_SHARE:.0%}) is used", exc
@@ -181,9 +179,10 @@ class Study:
         cells = [cell for own in self.state.search.values() for cell in own]
         check_evidence(cells, failure=self._failure, ended=ended)
 
-    def _time_is_used(self) -> bool:
+    def _need_time(self) -> None:
         limit = self.evaluator.pool.charged.budget.time_s
-        return limit is not None and monotonic() - self.state.started >= limit
+        if limit is not None and monotonic() - self.state.started >= limit:
+            raise SearchBudgetError("the time of the search budget is used up.")
 
     @contextmanager
     def _search_share(self) -> Iterator[None]:
@@ -217,7 +216,11 @@ class Study:
     async def _cells(
         self, part: Literal["search", "report"], configuration: Configuration, task_ids: Sequence[str], out: list[Cell]
     ) -> None:
-        """Known cells from the log, the rest from the evaluator."""
+        """Known cells from the log, the rest from the evaluator while there is time.
+
+        Raises:
+            SearchBudgetError: the budget ended; the cells that were done are in ``out``.
+        """
         missing = []
         for task in task_ids:
             known = self._known.get((part, configuration.id, task, 0))
@@ -227,12 +230,17 @@ class Study:
                 out.append(Cell(**known.cell))
                 self._paid_then = max(self._paid_then, known.charged, key=lambda usage: usage.tokens)
         self._count(len(task_ids) - len(missing))
-        async for cell, result in self.evaluator.observe(configuration, missing):
-            self._failure = self._failure or result.message
-            self._paid_then = self.charged
-            self.log.write(CellObserved(part=part, cell=cell.to_json(), charged=self.charged))
-            out.append(cell)
-            self._count(1)
+        if missing:
+            self._need_time()
+        async with aclosing(self.evaluator.observe(configuration, missing)) as observed:
+            async for cell, result in observed:
+                self._failure = self._failure or result.message
+                self._paid_then = self.charged
+                self.log.write(CellObserved(part=part, cell=cell.to_json(), charged=self.charged))
+                out.append(cell)
+                self._count(1)
+                if len(out) < len(task_ids):
+                    self._need_time()
 
     def _count(self, cells: int) -> None:
         self.state.cells += cells

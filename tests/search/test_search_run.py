@@ -68,6 +68,17 @@ async def test_two_runs_give_the_same_bytes(tmp_path: Path, optimizer: str) -> N
     assert _charged(tmp_path / "a") == _charged(tmp_path / "b")
 
 
+async def test_time_ends_the_held_out_comparison_too(tmp_path: Path) -> None:
+    text = SPACE.replace("tokens: 20", "tokens: 20, sleep: true, latency_s: 0.05")
+    overrides = ("search.budget={time_s: 1.0}", "search.optimizer=random")
+    result = await _search(tmp_path, *overrides, text=text, concurrency=1)
+    assert "time" in result.stopped
+    assert result.budget_ended
+    compared = {event.cell["config"] for event in _observed(tmp_path, "report")}
+    assert len(_observed(tmp_path, "report")) < 8, "a second holds twenty calls, most of them the search's"
+    assert len(compared) <= 1
+
+
 async def test_another_seed_splits_the_tasks_otherwise(tmp_path: Path) -> None:
     await _search(tmp_path / "a")
     await _search(tmp_path / "b", "search.seed=4")
