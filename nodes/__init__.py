@@ -4,7 +4,7 @@ Here live the words that everything above speaks in (task, candidate, node, cont
 one small file each, with their prompts in ``prompts/``.
 """
 
-from archloom.nodes._candidate import Candidate, Candidates, Kind
+from archloom.nodes._candidate import Candidate, Candidates, Executed, Kind
 from archloom.nodes._check import Check
 from archloom.nodes._context import Context
 from archloom.nodes._critic import Critic
@@ -49,6 +49,7 @@ __all__ = [
     "Completion",
     "Context",
     "Critic",
+    "Executed",
     "FailedSample",
     "FinishReason",
     "Fuser",

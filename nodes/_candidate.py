@@ -11,11 +11,26 @@ Kind: TypeAlias = Literal["answer", "plan", "tests", "observation", "subtask", "
 
 
 @dataclass(frozen=True)
+class Executed:
+    """What came of it when a candidate's query or program was run.
+
+    Attributes:
+        outcome: ``ok``, or how it failed in the words of the tool that ran it.
+        key: Equal for equal results; ``None`` when there is no result.
+        shown: The result, or the error, as a prompt shows it.
+    """
+
+    outcome: str
+    key: str | None = None
+    shown: str = ""
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One proposal of a node.
 
-    The annotations (``score``, ``critiques``, ``accepted``, ``votes``) belong to this id. A node that rewrites
-    the text makes a new candidate, which starts without them: a critique of a text that is gone is never kept.
+    The annotations (``score``, ``critiques``, ``accepted``, ``votes``, ``executed``) belong to this id. A node that
+    rewrites the text makes a new candidate, which starts without them: a critique of a text that is gone is never kept.
 
     Attributes:
         id: ``node#index`` of the node that made it; unique in a run.
@@ -31,6 +46,7 @@ class Candidate:
         critiques: What critics wrote about it, oldest first.
         accepted: Verdict of the last verifier or check; ``None`` when there was none.
         votes: How many candidates gave its answer, after a vote.
+        executed: What came of it when it was run; ``None`` when it was not.
     """
 
     id: str
@@ -46,6 +62,12 @@ class Candidate:
     critiques: tuple[str, ...] = ()
     accepted: bool | None = None
     votes: int | None = None
+    executed: Executed | None = None
+
+    @property
+    def group(self) -> str | None:
+        """What it agrees with others by: the result of its execution, else its answer; ``None`` agrees with nobody."""
+        return self.answer if self.executed is None else self.executed.key
 
     def annotated(
         self,
@@ -54,6 +76,7 @@ class Candidate:
         critique: str | None = None,
         accepted: bool | None = None,
         votes: int | None = None,
+        executed: Executed | None = None,
     ) -> Candidate:
         """The same proposal with what was just learnt about it; fields not given stay as they are."""
         return replace(
@@ -62,6 +85,7 @@ class Candidate:
             critiques=self.critiques if critique is None else (*self.critiques, critique),
             accepted=self.accepted if accepted is None else accepted,
             votes=self.votes if votes is None else votes,
+            executed=self.executed if executed is None else executed,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +96,9 @@ class Candidate:
     def from_json(cls, data: Mapping[str, Any]) -> Candidate:
         """The inverse of :meth:`to_json`; a list where a tuple was is accepted."""
         tuples = {name: tuple(data[name]) for name in ("parents", "critiques", "tool_calls") if name in data}
-        return cls(**{**data, **tuples})
+        executed = data.get("executed")
+        run = Executed(**executed) if isinstance(executed, Mapping) else executed
+        return cls(**{**data, **tuples, "executed": run})
 
 
 Candidates: TypeAlias = tuple[Candidate, ...]

@@ -29,7 +29,7 @@ class _Group:
 
 @register("vote")
 class Vote(Node):
-    """Groups candidates by their extracted answer and keeps one of the largest group.
+    """Groups candidates by their answer, or by the result of executing it, and keeps one of the largest group.
 
     Self-consistency (Wang et al., 2022); with ``weight: score`` each candidate counts with its score, min-max
     scaled within the task (weighted voting). Candidates without an answer never vote and never win; when none
@@ -44,14 +44,14 @@ class Vote(Node):
 
     async def run(self, task: Task, given: Candidates, ctx: Context) -> Candidates:
         """Counts and chooses."""
-        voters = [candidate for candidate in given if candidate.answer is not None]
+        voters = [candidate for candidate in given if candidate.group is not None]
         if not voters:
             ctx.note("no_consensus", candidates=len(given))
             return given
         weights = self._weights(voters, ctx)
         groups: dict[str, list[int]] = defaultdict(list)
         for index, voter in enumerate(voters):
-            groups[str(voter.answer)].append(index)
+            groups[str(voter.group)].append(index)
         ranked = sorted(
             (
                 _Group(tuple(voters[i] for i in members), sum(weights[i] for i in members))

@@ -204,7 +204,7 @@ def _merged(first: Candidate, second: Candidate) -> Candidate:
     """One candidate with the annotations of both; where both were judged, the second judgement counts."""
     new = tuple(critique for critique in second.critiques if critique not in first.critiques)
     both = replace(first, critiques=first.critiques + new)
-    return both.annotated(score=second.score, accepted=second.accepted, votes=second.votes)
+    return both.annotated(score=second.score, accepted=second.accepted, votes=second.votes, executed=second.executed)
 
 
 def _enough(configuration: Configuration, samplers: Samplers, task: Task) -> bool:
