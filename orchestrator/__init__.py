@@ -5,6 +5,7 @@ from archloom.orchestrator._cell import FAILED_SCORE, FAILURE_RULE, Cell, cells_
 from archloom.orchestrator._endings import describe_endings
 from archloom.orchestrator._estimate import NodeEstimate, estimate, worst_case
 from archloom.orchestrator._evaluate import Evaluator, matched_samples
+from archloom.orchestrator._explanation import Explanation, Judgement, LoggedRun, Step, logged_runs
 from archloom.orchestrator._ledger import Ledger, Usage
 from archloom.orchestrator._log import (
     AnyEvent,
@@ -29,9 +30,12 @@ __all__ = [
     "CellObserved",
     "Decided",
     "Evaluator",
+    "Explanation",
     "FAILED_SCORE",
     "FAILURE_RULE",
+    "Judgement",
     "Ledger",
+    "LoggedRun",
     "ModelPool",
     "NodeEstimate",
     "NodeOutcome",
@@ -42,6 +46,7 @@ __all__ = [
     "RunResult",
     "ServerSeen",
     "Started",
+    "Step",
     "Stopped",
     "Usage",
     "Workflow",
@@ -53,6 +58,7 @@ __all__ = [
     "event_schema",
     "first_generator",
     "library_versions",
+    "logged_runs",
     "matched_samples",
     "plan",
     "read_events",

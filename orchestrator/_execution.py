@@ -118,6 +118,7 @@ class Execution:
             message=error.message if error else "",
             notes=tuple(ctx.notes),
             endings=dict(ctx.endings),
+            given=tuple(candidate.id for candidate in given),
         )
 
     async def _outcome(self, name: str) -> NodeOutcome:
@@ -204,7 +205,13 @@ def _merged(first: Candidate, second: Candidate) -> Candidate:
     """One candidate with the annotations of both; where both were judged, the second judgement counts."""
     new = tuple(critique for critique in second.critiques if critique not in first.critiques)
     both = replace(first, critiques=first.critiques + new)
-    return both.annotated(score=second.score, accepted=second.accepted, votes=second.votes, executed=second.executed)
+    return both.annotated(
+        score=second.score,
+        accepted=second.accepted,
+        votes=second.votes,
+        support=second.support,
+        executed=second.executed,
+    )
 
 
 def _enough(configuration: Configuration, samplers: Samplers, task: Task) -> bool:

@@ -69,6 +69,8 @@ class NodeRan(Event):
     event: Literal["node"] = "node"
     task: str
     outcome: dict[str, Any]
+    config: str | None = None
+    """Id of the configuration; logs of earlier versions do not say it."""
 
 
 class ServerSeen(Event):

@@ -34,6 +34,7 @@ class NodeOutcome:
         message: The error in words.
         notes: What it noted.
         endings: How many of its calls ended how: a finish reason, a class of failure, or ``late``.
+        given: Ids of the candidates that it was given.
     """
 
     node: str
@@ -46,6 +47,7 @@ class NodeOutcome:
     message: str = ""
     notes: tuple[Note, ...] = ()
     endings: Mapping[str, int] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for LangGraph and the run log."""
@@ -60,6 +62,7 @@ class NodeOutcome:
             "message": self.message,
             "notes": [{"what": note.what, **note.fields} for note in self.notes],
             "endings": dict(self.endings),
+            "given": list(self.given),
         }
 
     @classmethod
@@ -76,6 +79,7 @@ class NodeOutcome:
             message=data["message"],
             notes=tuple(Note(n["what"], {k: v for k, v in n.items() if k != "what"}) for n in data["notes"]),
             endings=data.get("endings", {}),
+            given=tuple(data.get("given", ())),
         )
 
 

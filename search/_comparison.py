@@ -161,7 +161,7 @@ class _Run:
         missing = [task for task in ids if (id_, task) not in self._known]
         async for cell, result in self.evaluator.observe(configuration, missing):
             for outcome in result.nodes:
-                self.log.write(NodeRan(task=cell.task, outcome=outcome.to_json()))
+                self.log.write(NodeRan(task=cell.task, outcome=outcome.to_json(), config=id_))
             self.log.write(CellObserved(cell=cell.to_json(), charged=self.evaluator.pool.charged.settled))
             own.append(cell)
             self._failure = self._failure or result.message

@@ -1,4 +1,4 @@
-"""What the store tells about the winner for nothing: what each of its nodes adds, and how often its judges err."""
+"""What the store tells about the winner for nothing: its runs, what each node adds, and how often its judges err."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from archloom.graphs import Configuration
 from archloom.nodes import Candidate
-from archloom.orchestrator import Cell, Decided, Evaluator, ModelPool, RunLog, RunResult
+from archloom.orchestrator import Cell, Decided, Evaluator, ModelPool, NodeRan, RunLog, RunResult
 from archloom.orchestrator.errors import ReplayMissError
 from archloom.orchestrator.models import SampleStore
 from archloom.search._ablation import judges, up_to_judge, without
@@ -92,6 +92,9 @@ async def examine(held: HeldOut, report: TaskSet, store: SampleStore, log: RunLo
     async with ModelPool(store, use="replay") as pool:
         evaluator = Evaluator(pool, report)
         found = Examined(tuple(await _judged(held, evaluator)), tuple(await _ablated(held, evaluator)))
+        for cell, result in await _replayed(evaluator, held.winner.configuration, _tasks(held)) or ():
+            for outcome in result.nodes:
+                log.write(NodeRan(task=cell.task, outcome=outcome.to_json(), config=cell.config))
     if found != Examined():
         log.write(Decided(what=_EVENT, fields={"of": of, "found": found.to_json()}))
     return found

@@ -27,6 +27,7 @@ COMMANDS = (
     "search",
     "report",
     "compare",
+    "explain",
     "models",
     "store",
     "doctor",
