@@ -56,9 +56,16 @@ bench: $(READY)
 	$(BIN)/python benchmarks/models/store.py
 	if [ -x $(VLLM)/bin/python ]; then $(BIN)/python benchmarks/models/vllm_throughput.py; fi
 	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 2
+	$(BIN)/python benchmarks/search/pools.py --seeds 30
+	$(BIN)/python benchmarks/search/topology.py --seeds 30
+	-$(BIN)/python benchmarks/search/readouts.py
 
 bench-search: $(READY)  ## every optimizer on published tables, with few seeds; the whole comparison is in make bench
 	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 2 --short
+	$(BIN)/python benchmarks/search/ask.py
+	$(BIN)/python benchmarks/search/pools.py --short --out runs/pools-short.jsonl
+	$(BIN)/python benchmarks/search/topology.py --short --out runs/topology-short.jsonl
+	-$(BIN)/python benchmarks/search/readouts.py --tasks 30 --repetitions 3
 
 clean:
 	rm -rf runs .archloom build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, cast, get_args
 
 import yaml
+from claims import WITHOUT, claims_of
 from pydantic import BaseModel
 
-from archloom.graphs import ModelBase, ModelSpec, SearchSpec, library_graph, library_names
+from archloom.graphs import (
+    ModelBase,
+    ModelSpec,
+    SearchSpec,
+    Technique,
+    TechniqueGroup,
+    library_names,
+    library_technique,
+)
 from archloom.nodes import Budget, ModelNode, Node, node_types
 from archloom.search.optimizers import optimizer_types
 
@@ -46,16 +55,70 @@ def models() -> str:
 
 
 def library() -> str:
-    """Each graph that ships, with its parameters."""
+    """The names of the graphs that ship, by group, each a link into the catalogue."""
+    lines = [
+        f"- {group}: " + ", ".join(f"[`{each.name}`](techniques.md#{_anchor(each.name)})" for each in members)
+        for group, members in _catalogue().items()
+    ]
+    return "\n".join(lines)
+
+
+def techniques() -> str:
+    """The catalogue: each graph that ships, with its facts, its claim tests and its parameters."""
     parts = []
-    for name in library_names():
-        graph = cast("dict[str, Any]", library_graph(name))
-        rows = {
-            key: Field(f"`{key}`", "", f"`{spec['default']}`" if "default" in spec else "required", spec["doc"])
-            for key, spec in graph["parameters"].items()
-        }
-        parts += [f"### `{name}`", graph["doc"].strip(), _table(rows)]
+    for group, members in _catalogue().items():
+        parts.append(f"## {group}")
+        for technique in members:
+            rows = {
+                name: Field(f"`{name}`", "", "required" if each.required else _written(each.default), each.doc)
+                for name, each in technique.parameters.items()
+            }
+            table = "\n".join(
+                ["| parameter | default | meaning |", "|---|---|---|"]
+                + [f"| {row.name} | {row.default} | {row.meaning} |" for row in rows.values()]
+            )
+            parts += [f"### `{technique.name}`", technique.doc, _facts(technique), table]
     return "\n\n".join(parts)
+
+
+def _catalogue() -> Mapping[str, list[Technique]]:
+    groups: dict[str, list[Technique]] = {group: [] for group in get_args(TechniqueGroup)}
+    for name in library_names():
+        technique = library_technique(name)
+        groups[technique.about.group].append(technique)
+    return groups
+
+
+def _facts(technique: Technique) -> str:
+    about = technique.about
+    fewest, most = about.calls
+    number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    lines = {
+        "Source": about.source,
+        "Needs": about.needs,
+        "Cost": f"{about.cost} With the defaults: {number}.",
+        "Helps": about.helps,
+        "Hurts": about.hurts,
+        "Claims": _claims(technique.name),
+    }
+    return "\n".join(f"- **{name}:** {text}" for name, text in lines.items())
+
+
+def _claims(name: str) -> str:
+    found = claims_of(name)
+    if not found:
+        return f"none; {WITHOUT.get(name, 'not yet')}."
+    files = {claim.file: [other.statement for other in found if other.file == claim.file] for claim in found}
+    said = [
+        f"[{file}](../tests/claims/{file})" + "".join(f"; {each}" for each in statements if each).replace(";", ":", 1)
+        for file, statements in files.items()
+    ]
+    return "; ".join(said) + "."
+
+
+def _anchor(heading: str) -> str:
+    """What GitHub makes of a heading."""
+    return heading.replace("/", "")
 
 
 def optimizers() -> str:
@@ -73,6 +136,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "nodes": nodes,
     "optimizers": optimizers,
     "search": lambda: _table(_fields(SearchSpec)),
+    "techniques": techniques,
 }
 """Text of each generated part, by the name in its marker."""
 
@@ -116,8 +180,13 @@ def _default(spec: Schema, options: list[Schema], definitions: Schema) -> str:
         value = {key: item for key, item in said.items() if item is not None and not isinstance(item, Mapping)}
     if value is None or value in ({}, []):
         return ""
-    written = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...")
-    return f"`{written}`"
+    return _written(value)
+
+
+def _written(value: object) -> str:
+    """As it stands in YAML."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...")
+    return f"`{text}`"
 
 
 def _definition(reference: Schema, definitions: Schema) -> Schema:

@@ -1,10 +1,13 @@
 """The workflow document and its graph: reading, checking, holes, drawing, and the library of ready graphs."""
 
+from archloom.graphs._about import About, CallRange, Technique, TechniqueGroup, library_technique
+from archloom.graphs._bodies import graphs_in
 from archloom.graphs._configuration import Configuration
 from archloom.graphs._construction import ancestors, check_construction
 from archloom.graphs._document import Assignment, Document
 from archloom.graphs._draw import Drawing, DrawnNode, ascii, dot, mermaid, svg
 from archloom.graphs._holes import Hole
+from archloom.graphs._inside import Input
 from archloom.graphs._library import library_graph, library_names
 from archloom.graphs._models import (
     GpuPrice,
@@ -29,7 +32,9 @@ from archloom.graphs._topology import Topology
 from archloom.graphs.errors import DocumentError, InvalidConfigurationError, Problem
 
 __all__ = [
+    "About",
     "Assignment",
+    "CallRange",
     "Configuration",
     "Document",
     "DocumentError",
@@ -37,6 +42,7 @@ __all__ = [
     "DrawnNode",
     "GpuPrice",
     "Hole",
+    "Input",
     "InvalidConfigurationError",
     "Launch",
     "Limits",
@@ -54,6 +60,8 @@ __all__ = [
     "SearchSpec",
     "ServedModel",
     "SimulatedModel",
+    "Technique",
+    "TechniqueGroup",
     "Topology",
     "VLLMModel",
     "ancestors",
@@ -61,8 +69,10 @@ __all__ = [
     "check_construction",
     "document_schema",
     "dot",
+    "graphs_in",
     "library_graph",
     "library_names",
+    "library_technique",
     "mermaid",
     "picture",
     "svg",

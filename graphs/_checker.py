@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import islice, product
 from typing import NamedTuple, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from archloom.graphs._bodies import Graph, bodies_of, graphs_in
 from archloom.graphs._construction import Broken, check_construction
 from archloom.graphs._fields import pydantic_problems
 from archloom.graphs._filling import built, filled, mapping, put
@@ -80,7 +81,8 @@ class Checker:
         if ("output",) not in self.bad_holes and not all(isinstance(output, str) for output in outputs):
             self.report("E013", ("output",), "must name a node.")
         models = self._models(data.get("models"))
-        self._nodes(data.get("nodes"), holes)
+        for graph in graphs_in(data):
+            self._nodes(graph, holes)
         if not self.problems:
             self._construction(data, holes, models)
         if not self.problems and search.topology is not None:
@@ -133,10 +135,11 @@ class Checker:
             self._add(exc, path, cls)
             return None
 
-    def _add(self, exc: ValidationError, path: Path, cls: type | None) -> None:
+    def _add(self, exc: ValidationError, path: Path, cls: type | None, *, but: Sequence[Path] = ()) -> None:
         for code, inner, message, hint in pydantic_problems(exc, cls):
-            if (*path, *inner) not in self.bad_holes:
-                self.report(code, (*path, *inner), message, hint)
+            place = (*path, *inner)
+            if place not in self.bad_holes and not any(place[: len(other)] == other for other in but):
+                self.report(code, place, message, hint)
 
     def _models(self, models: Json) -> dict[str, ModelSpec]:
         out: dict[str, ModelSpec] = {}
@@ -175,10 +178,11 @@ class Checker:
             elif other == name:
                 self.report("E021", path, "a model cannot stand in for itself.")
 
-    def _nodes(self, nodes: Json, holes: list[Hole]) -> None:
+    def _nodes(self, graph: Graph, holes: list[Hole]) -> None:
+        """Checks the nodes of one graph by themselves; the graphs inside them are checked in their own turn."""
         types = node_types()
-        for name, spec in nodes.items() if isinstance(nodes, dict) else ():
-            path: Path = ("nodes", name)
+        for name, spec in graph.nodes.items():
+            path = graph.place(name)
             if not _NAME.fullmatch(name):
                 self.report("E013", path, f"{name!r} is no name: letters, digits, '_', '-' and '.', letter first.")
             if not isinstance(spec, dict):
@@ -193,14 +197,28 @@ class Checker:
 
     def _node(self, path: Path, spec: dict[str, Json], cls: type[Node], holes: list[Hole]) -> None:
         """Checks the node with each option of each hole, the other holes at their first option."""
+        inside = self._inside(path, spec, holes)
         for data in _variants(spec, path, holes):
-            mapping(data).pop("optional", None)
+            for each in (data, *(node for _, body in bodies_of(data) for node in _nodes_in(body))):
+                if isinstance(each, dict):
+                    each.pop("optional", None)
             try:
                 node = cls.model_validate(data)
             except ValidationError as exc:
-                self._add(exc, path, cls)
+                self._add(exc, path, cls, but=inside)
                 continue
             self._template(node, path)
+
+    def _inside(self, path: Path, spec: dict[str, Json], holes: list[Hole]) -> list[Path]:
+        """Places of the nodes in the bodies of this node; which nodes there are is no hole."""
+        places: list[Path] = []
+        for inner, body in bodies_of(spec):
+            graph = Graph((*path, *inner), body)
+            places += [graph.place(name) for name in graph.nodes]
+            for hole in holes:
+                if hole.path in (graph.path, (*graph.path, "nodes")):
+                    self.report("E022", hole.path, "a body is no hole; its nodes can have holes, and be optional.")
+        return places
 
     def _template(self, node: Node, path: Path) -> None:
         if (
@@ -259,6 +277,12 @@ def _variants(part: Json, path: Path, holes: list[Hole]) -> Iterator[Json]:
         for place, option in chosen.items():
             put(whole, ("part", *place), deepcopy(option))
         yield mapping(whole)["part"]
+
+
+def _nodes_in(body: dict[str, Json]) -> Iterator[Json]:
+    """The nodes of a body and of the bodies inside it."""
+    for graph in graphs_in(body):
+        yield from graph.nodes.values()
 
 
 def _provider(spec: dict[str, Json]) -> type | None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
+from archloom.graphs._inside import Input
 from archloom.graphs._models import ModelSpec
 from archloom.graphs._yaml import dump
-from archloom.nodes import Budget, Node
+from archloom.nodes import INPUT, Body, Budget, Composite, Node, default_after
 from archloom.tools import AnswerFormat
 
 _OPERATIONAL: Mapping[str, Any] = {
@@ -71,6 +72,9 @@ class Configuration:
                 spec = node.model_dump(mode="json", exclude={"after"})
                 if "model" in spec:
                     spec["model"] = [_answering(self.models[model]) for model in self.chain(spec["model"])]
+                if isinstance(node, Composite):
+                    for part in node.parts:
+                        _put(spec, part.path, self.bodies[name][part.label].shape)
                 found[name] = _digest([spec, [visit(parent) for parent in node.after]])
             return found[name]
 
@@ -112,11 +116,60 @@ class Configuration:
         return depths
 
     @cached_property
-    def id(self) -> str:
-        """Short hash of all that decides what it answers; other names for nodes or models do not change it."""
+    def shape(self) -> list[Any]:
+        """What its nodes are and how they are joined, without their names, and which of them is the output."""
         place = {name: number for number, name in enumerate(self.order)}
         nodes = [[self.signatures[name], [place[parent] for parent in self.nodes[name].after]] for name in self.order]
-        return _digest([nodes, place[self.output], self.budget.model_dump(mode="json"), self.answer])[:12]
+        return [nodes, place[self.output]]
+
+    @cached_property
+    def id(self) -> str:
+        """Short hash of all that decides what it answers; other names for nodes or models do not change it."""
+        return _digest([*self.shape, self.budget.model_dump(mode="json"), self.answer])[:12]
+
+    @cached_property
+    def bodies(self) -> Mapping[str, Mapping[str, Configuration]]:
+        """The bodies of each composite node as workflows of their own, by node and label.
+
+        What is handed to a body comes in at a node ``input``, where the body uses it.
+        """
+        return {
+            name: {part.label: self._inside(f"{name}[{part.label}]", part.body) for part in node.parts}
+            for name, node in self.nodes.items()
+            if isinstance(node, Composite)
+        }
+
+    def _inside(self, name: str, body: Body) -> Configuration:
+        used = any(INPUT in node.after for node in body.nodes.values())
+        nodes: dict[str, Node] = {INPUT: Input(), **body.nodes} if used else dict(body.nodes)
+        return Configuration(name, self.models, nodes, body.output, answer=self.answer)
+
+    @cached_property
+    def all_nodes(self) -> Mapping[str, Node]:
+        """The nodes, and after each composite node those of its bodies, in canonical order.
+
+        Inner nodes are named like those of a run, with ``*`` for its number: ``refine[*].review``.
+        """
+        found: dict[str, Node] = {}
+        for name in self.order:
+            if name != INPUT or not isinstance(self.nodes[name], Input):
+                found[name] = self.nodes[name]
+            for label, body in self.bodies.get(name, {}).items():
+                found |= {f"{name}[{label}].{inner}": node for inner, node in body.all_nodes.items()}
+        return found
+
+    @cached_property
+    def places(self) -> Mapping[str, str]:
+        """Names in :attr:`all_nodes` by the place of the node in a document: ``nodes.refine.body.nodes.review``."""
+        found: dict[str, str] = {}
+        for name, node in self.nodes.items():
+            if not isinstance(node, Input):
+                found[f"nodes.{name}"] = name
+            for part in node.parts if isinstance(node, Composite) else ():
+                at = ".".join(("nodes", name, *part.path))
+                inside = self.bodies[name][part.label].places.items()
+                found |= {f"{at}.{place}": f"{name}[{part.label}].{inner}" for place, inner in inside}
+        return found
 
     def chain(self, model: str) -> tuple[str, ...]:
         """The model and those that stand in for it, in turn."""
@@ -125,7 +178,7 @@ class Configuration:
     @property
     def used_models(self) -> tuple[str, ...]:
         """Names of the models that some node may ask, in canonical order of first use, each with its fallbacks."""
-        asked = (getattr(self.nodes[name], "model", None) for name in self.order)
+        asked = (getattr(node, "model", None) for node in self.all_nodes.values())
         return tuple(dict.fromkeys(name for model in asked if model is not None for name in self.chain(model)))
 
     def to_data(self) -> dict[str, Any]:
@@ -138,11 +191,28 @@ class Configuration:
         data["models"] = {name: _written(self.models[name], "provider", "model") for name in self.used_models}
         if limits := _written(self.budget):
             data["budget"] = limits
-        data["nodes"] = {
-            name: _written(self.nodes[name], "type", "model", "samples", "temperature") for name in self.order
-        }
+        data["nodes"] = {name: self._node(name) for name in self.order}
         data["output"] = self.output
         return data
+
+    def _node(self, name: str) -> dict[str, Any]:
+        node = self.nodes[name]
+        data = _written(node, "type", "model", "samples", "temperature")
+        for part in node.parts if isinstance(node, Composite) else ():
+            body = self.bodies[name][part.label]
+            _put(data, part.path, {"nodes": body._inner_nodes(), "output": body.output})
+        return data
+
+    def _inner_nodes(self) -> dict[str, Any]:
+        """The nodes of a body, as they are written there."""
+        out = {}
+        for name, node in self.nodes.items():
+            if not isinstance(node, Input):
+                data = {key: value for key, value in self._node(name).items() if key != "after"}
+                if node.after != default_after(node):
+                    data["after"] = node.after[0] if len(node.after) == 1 else list(node.after)
+                out[name] = data
+        return {name: out[name] for name in self.order if name in out}
 
     def to_yaml(self, *, comment: str = "") -> str:
         """The workflow file; ``comment`` is put before it, line by line."""
@@ -156,6 +226,12 @@ def _answering(model: ModelSpec) -> dict[str, Any]:
 
 def _digest(content: Any) -> str:
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _put(data: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    for part in path[:-1]:
+        data = data[part]
+    data[path[-1]] = value
 
 
 def _written(spec: Any, *always: str) -> dict[str, Any]:

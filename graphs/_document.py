@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from archloom.graphs._checker import Checker
 from archloom.graphs._configuration import Configuration
-from archloom.graphs._construction import ancestors, check_construction
-from archloom.graphs._filling import built, filled, mapping
+from archloom.graphs._construction import check_construction
+from archloom.graphs._filling import built, filled, mapping, without_dead_ends
 from archloom.graphs._holes import Hole
 from archloom.graphs._models import ModelSpec
 from archloom.graphs._override import apply_override
@@ -114,11 +114,12 @@ class Document:
         if broken:
             first = broken[0]
             raise InvalidConfigurationError(f"{self.source}: {dotted(first.path)}: {first.message}", hint=first.hint)
-        leading = ancestors(nodes, output)
+        if without_dead_ends(data):
+            nodes, output = built(data)
         return Configuration(
             name=self.name,
             models=models,
-            nodes={name: node for name, node in nodes.items() if name in leading},
+            nodes=nodes,
             output=output,
             budget=Budget.model_validate(data.get("budget") or {}),
             answer=cast(AnswerFormat, data.get("answer") or "text"),

@@ -8,67 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archloom.graphs._drawing import HEAT_COLOUR, Drawing, DrawnNode, columns, opacity, printable
+from archloom.graphs._dot import dot
+from archloom.graphs._drawing import Drawing, DrawnBody, DrawnNode, columns, printable
+from archloom.graphs._mermaid import mermaid
 from archloom.graphs._svg import svg
 
 __all__ = ["Drawing", "DrawnNode", "ascii", "dot", "mermaid", "svg"]
-
-
-def mermaid(drawing: Drawing) -> str:
-    """The graph as a Mermaid flowchart, which GitHub and many editors render."""
-    ids = {node.name: f"n{i}" for i, node in enumerate(drawing.nodes)}
-    lines = ["flowchart TD"]
-    for node in drawing.nodes:
-        label = "<br>".join(map(_mermaid_text, node.words))
-        lines.append(f'  {ids[node.name]}("{label}")')
-    lines += [f"  {ids[a]} --> {ids[b]}" for a, b in drawing.arrows]
-    lines += [
-        f"  style {ids[node.name]} fill:{HEAT_COLOUR},fill-opacity:{opacity(node.heat)}"
-        for node in drawing.nodes
-        if node.heat is not None
-    ]
-    if drawing.output in ids:
-        lines.append(f"  style {ids[drawing.output]} stroke-width:3px")
-    return "\n".join(lines) + "\n"
-
-
-def dot(drawing: Drawing) -> str:
-    """The graph in Graphviz's language."""
-    ids = {node.name: f"n{i}" for i, node in enumerate(drawing.nodes)}
-    lines = [
-        "digraph workflow {",
-        '  node [shape=box, style="rounded,filled", fillcolor=white, fontname=Helvetica];',
-    ]
-    for node in drawing.nodes:
-        label = r"\n".join(map(_dot_text, node.words))
-        heat = "" if node.heat is None else f', fillcolor="{HEAT_COLOUR}{round(opacity(node.heat) * 255):02x}"'
-        pen = ", penwidth=2" if node.name == drawing.output else ""
-        lines.append(f'  {ids[node.name]} [label="{label}"{heat}{pen}];')
-    lines += [f"  {ids[a]} -> {ids[b]};" for a, b in drawing.arrows]
-    return "\n".join([*lines, "}"]) + "\n"
 
 
 def ascii(drawing: Drawing) -> str:
     """The graph for a terminal, read downwards like ``git log --graph``, with ``@`` at the output.
 
     Each vertical line leads to one node. ``+`` is where a line leaves a node or joins another line, ``.``
-    where a line begins, ``'`` where a node's own column ends; ``-|-`` passes behind.
+    where a line begins, ``'`` where a node's own column ends; ``-|-`` passes behind. A body is drawn below its
+    node, further in.
     """
     rows = list(_rows(drawing))
     gutter = max(len(graph) for graph, _ in rows)
     named = max(columns(node.name) for node in drawing.nodes)
     typed = max(columns(node.type) for node in drawing.nodes)
     lines = []
-    for graph, node in rows:
-        words = ""
-        if node:
-            words = f"  {_pad(node.name, named)}  {_pad(node.type, typed)}  {printable(node.detail)}"
+    for graph, shown in rows:
+        words = f"    {shown}" if isinstance(shown, str) else ""
+        if isinstance(shown, DrawnNode):
+            words = f"  {_pad(shown.name, named)}  {_pad(shown.type, typed)}  {printable(shown.detail)}"
         lines.append((graph.ljust(gutter) + words).rstrip() + "\n")
     return "".join(lines)
 
 
-def _rows(drawing: Drawing) -> Iterator[tuple[str, DrawnNode | None]]:
-    """Each row's graph part, and the node it shows, if any."""
+def _rows(drawing: Drawing) -> Iterator[tuple[str, DrawnNode | str | None]]:
+    """Each row's graph part, and the node or the line of a body that it shows, if any."""
     after: dict[str, list[str]] = {node.name: [] for node in drawing.nodes}
     waiting = dict.fromkeys(after, 0)
     for a, b in drawing.arrows:
@@ -85,10 +54,19 @@ def _rows(drawing: Drawing) -> Iterator[tuple[str, DrawnNode | None]]:
             lanes[_free(lanes)] = name
         mark = "@" if name == drawing.output else "*"
         yield " ".join(mark if lane == name else "|" if lane else " " for lane in lanes).rstrip(), nodes[name]
+        passing = " ".join("|" if lane and (lane != name or after[name]) else " " for lane in lanes).rstrip()
+        yield from ((passing, line) for body in nodes[name].bodies for line in _body(body))
         for target in after[name]:
             waiting[target] -= 1
         if link := _link(lanes, lanes.index(name), after[name]):
             yield link, None
+
+
+def _body(body: DrawnBody) -> Iterator[str]:
+    """The lines of a graph inside a node."""
+    if body.name:
+        yield f"{printable(body.name)}:"
+    yield from (line if not body.name else f"  {line}" for line in ascii(body.drawing).splitlines())
 
 
 def _free(lanes: list[str | None]) -> int:
@@ -126,13 +104,3 @@ def _link(lanes: list[str | None], column: int, targets: list[str]) -> str:
 
 def _pad(text: str, width: int) -> str:
     return printable(text) + " " * (width - columns(text))
-
-
-def _mermaid_text(text: str) -> str:
-    # Everything that Mermaid, Markdown or HTML could read as markup goes as a Mermaid entity.
-    return "".join(c if c.isalnum() or c in " _-.,:=/×·" else f"#{ord(c)};" for c in printable(text))
-
-
-def _dot_text(text: str) -> str:
-    # Labels also read HTML entities.
-    return printable(text).replace("&", "&amp;").replace("\\", r"\\").replace('"', r"\"")

@@ -10,6 +10,14 @@ HEAT_COLOUR = "#d55e00"
 
 
 @dataclass(frozen=True)
+class DrawnBody:
+    """A graph inside a node, with its name where the node has several."""
+
+    name: str
+    drawing: Drawing
+
+
+@dataclass(frozen=True)
 class DrawnNode:
     """One box: what it is called, what it is, and one line about its settings."""
 
@@ -18,6 +26,8 @@ class DrawnNode:
     detail: str = ""
     heat: float | None = None
     """How strongly the box is coloured, 0 to 1: its share of the score, the tokens or the cost."""
+    bodies: tuple[DrawnBody, ...] = ()
+    """The graphs inside it."""
 
     @property
     def words(self) -> tuple[str, ...]:

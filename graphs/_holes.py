@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import combinations
 from typing import Literal, TypeAlias
 
+from archloom.graphs._bodies import graphs_in
 from archloom.graphs._yaml import Json, Path, dotted
 
 HoleKind: TypeAlias = Literal["choose", "range", "subset", "optional"]
@@ -76,9 +77,10 @@ def find_holes(data: dict[str, Json]) -> list[Hole | BadHole]:
         (("nodes", name), spec) for name, spec in (nodes.items() if isinstance(nodes, dict) else ())
     ]
     parts += [((key,), data.get(key)) for key in ("output", "budget")]
+    places = frozenset(graph.place(name) for graph in graphs_in(data) for name in graph.nodes)
     found: dict[object, Hole | BadHole] = {}
     for path, part in parts:
-        for written, hole in _walk(part, path):
+        for written, hole in _walk(part, path, places):
             first = found.get(written)
             if isinstance(first, Hole):
                 found[written] = replace(first, also=(*first.also, hole.path))
@@ -87,20 +89,20 @@ def find_holes(data: dict[str, Json]) -> list[Hole | BadHole]:
     return list(found.values())
 
 
-def _walk(data: Json, path: Path) -> Iterator[tuple[object, Hole | BadHole]]:
+def _walk(data: Json, path: Path, nodes: frozenset[Path]) -> Iterator[tuple[object, Hole | BadHole]]:
     """Holes below this part, each with what tells whether it is the same as another one."""
     if isinstance(data, list):
         for i, item in enumerate(data):
-            yield from _walk(item, (*path, i))
+            yield from _walk(item, (*path, i), nodes)
     elif isinstance(data, dict):
         if (kind := next((kind for kind in _KEYS if kind in data), None)) is not None:
             yield id(data), _read(kind, data, path)
             return
         for key, value in data.items():
-            if key == "optional" and len(path) == 2 and path[0] == "nodes":
+            if key == "optional" and path in nodes:
                 yield from ((hole.path, hole) for hole in _optional(value, (*path, key)))
             else:
-                yield from _walk(value, (*path, key))
+                yield from _walk(value, (*path, key), nodes)
 
 
 def _optional(value: Json, path: Path) -> list[Hole | BadHole]:

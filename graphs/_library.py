@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import cast
 
+from archloom.graphs._bodies import Graph, bodies_of
 from archloom.graphs._yaml import Json, Located, Path, load
 from archloom.tools import suggest
 
@@ -17,9 +19,16 @@ Report = Callable[[str, Path, str, str | None], None]
 
 @cache
 def library_names() -> tuple[str, ...]:
-    """Names of the graphs that ship, such as ``library/self_consistency``."""
-    folder = files("archloom.graphs") / "library"
-    return tuple(sorted(f"library/{entry.name[:-5]}" for entry in folder.iterdir() if entry.name.endswith(".yaml")))
+    """Names of the graphs that ship, such as ``library/self_consistency`` or ``library/text2sql/vote``."""
+    return tuple(sorted(_names(files("archloom.graphs") / "library", "library")))
+
+
+def _names(folder: Traversable, path: str) -> Iterator[str]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _names(entry, f"{path}/{entry.name}")
+        elif entry.name.endswith(".yaml"):
+            yield f"{path}/{entry.name.removesuffix('.yaml')}"
 
 
 @cache
@@ -35,32 +44,37 @@ def inline(located: Located, report: Report) -> None:
     """Replaces every ``use:`` node by the nodes it stands for.
 
     The library graph's output node takes the name of the ``use`` node, so that edges to it stay; its other
-    nodes are called ``NAME.inner``. Nodes of the library graph without ``after`` get that of the ``use`` node.
-    Positions of all inlined parts are those of the ``use`` node.
+    nodes are called ``NAME.inner``. Nodes of the library graph without ``after`` get that of the ``use`` node. Where
+    a parameter says what a node comes after, nodes that then lead nowhere are left out. Positions of all inlined
+    parts are those of the ``use`` node.
     """
-    data = located.data
-    nodes = data.get("nodes") if isinstance(data, dict) else None
+    if isinstance(located.data, dict):
+        _inline(Graph((), located.data), located, report)
+
+
+def _inline(graph: Graph, located: Located, report: Report) -> None:
+    """The same for one graph, and then for those inside its nodes."""
+    nodes = graph.data.get("nodes")
     if not isinstance(nodes, dict):
         return
     out: dict[str, Json] = {}
     for name, spec in nodes.items():
         if isinstance(spec, dict) and "use" in spec:
-            expanded = _expand(name, spec, report)
+            expanded = _expand(name, spec, graph.place(name), report)
             for inner in sorted((set(expanded) - {name}) & set(nodes)):
-                report("E011", ("nodes", inner), f"{name!r} brings its own node of this name.", None)
+                report("E011", graph.place(inner), f"{name!r} brings its own node of this name.", None)
             out.update(expanded)
+            if (position := located.positions.get(graph.place(name))) is not None:
+                located.positions.update({graph.place(inner): position for inner in expanded if inner not in nodes})
         else:
             out[name] = spec
-    cast(dict[str, Json], data)["nodes"] = out
-    for path, position in list(located.positions.items()):
-        if path[:1] == ("nodes",) and len(path) == 2 and path[1] in nodes:
-            for name in out:
-                if name not in nodes and name.startswith(f"{path[1]}."):
-                    located.positions[("nodes", name)] = position
+    graph.data["nodes"] = out
+    for name, spec in out.items():
+        for inside, body in bodies_of(spec):
+            _inline(Graph((*graph.place(name), *inside), body), located, report)
 
 
-def _expand(name: str, spec: dict[str, Json], report: Report) -> dict[str, Json]:
-    path: Path = ("nodes", name)
+def _expand(name: str, spec: dict[str, Json], path: Path, report: Report) -> dict[str, Json]:
     for key in sorted(set(spec) - {"use", "with", "after", "optional"}):
         report(
             "E012",
@@ -84,11 +98,42 @@ def _expand(name: str, spec: dict[str, Json], report: Report) -> dict[str, Json]
             if "after" in spec:
                 new["after"] = spec["after"]
         else:
-            new["after"] = [names[parent] for parent in ([after] if isinstance(after, str) else cast(list[str], after))]
+            new["after"] = _renamed(after, names)
         if "optional" in spec and old == graph["output"]:
             new["optional"] = spec["optional"]
         out[names[old]] = new
-    return out
+    leading = _leading(out, name)
+    return {each: body for each, body in out.items() if each in leading}
+
+
+def _renamed(after: Json, names: Mapping[str, str]) -> Json:
+    """What a node comes after, or a choice of that, with the names that the graph's nodes have in the document."""
+    if isinstance(after, dict):
+        return {key: [_renamed(each, names) for each in value] if isinstance(value, list) else value
+                for key, value in after.items()}  # fmt: skip
+    if isinstance(after, list):
+        return [names.get(str(each), each) for each in after]
+    return names.get(str(after), after)
+
+
+def _leading(nodes: Mapping[str, Json], output: str) -> set[str]:
+    """The nodes from which a path leads to the output, with any option of each choice."""
+    found: set[str] = set()
+    waiting = [output]
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in found:
+            found.add(name)
+            waiting.extend(_strings(cast(dict[str, Json], nodes[name]).get("after")))
+    return found
+
+
+def _strings(data: Json) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, list | dict):
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _strings(each)
 
 
 def _parameters(graph: dict[str, Json], given: Json, path: Path, report: Report) -> dict[str, Json]:

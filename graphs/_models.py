@@ -281,6 +281,8 @@ class SimulatedModel(ModelBase):
     """Share of tasks with a wrong answer that lures all models alike."""
     lure_share: _Rate = 0.8
     """Share of the wrong answers to such a task that are the lure."""
+    idea_spread: Annotated[float, Field(ge=0)] = 0.0
+    """Standard deviation of the log-odds that a set of observations in the question adds to a right answer."""
     steps: Annotated[int, Field(ge=0)] = 0
     """Numbered steps of a solution, with a blank line between two; 0 writes running text."""
     self_correction: _Rate = 0.0

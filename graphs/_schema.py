@@ -59,6 +59,7 @@ def document_schema() -> dict[str, Any]:
         return _open(schema)
 
     nodes = [_node(opened(cls), name) for name, cls in node_types().items()]
+    _own_nodes(definitions["open_Body"])
     models = plain(ModelSpec)
     for option in models["oneOf"]:
         named = definitions[option["$ref"].rpartition("/")[2]]
@@ -111,6 +112,12 @@ def _node(schema: dict[str, Any], name: str) -> dict[str, Any]:
         "optional": {"type": "boolean", "description": "A search may leave this node out."},
     }
     return {**schema, "properties": properties, "required": sorted({*schema.get("required", []), "type"})}
+
+
+def _own_nodes(body: dict[str, Any]) -> None:
+    """Lets a body hold any node; which nodes it has is no hole."""
+    nodes = body["properties"]["nodes"]["anyOf"][0]
+    body["properties"]["nodes"] = {**nodes, "additionalProperties": {"$ref": "#/properties/nodes/additionalProperties"}}
 
 
 def _use() -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -46,6 +47,7 @@ class Candidate:
         critiques: What critics wrote about it, oldest first.
         accepted: Verdict of the last verifier or check; ``None`` when there was none.
         votes: How many candidates gave its answer, after a vote.
+        support: Share of the vote that its answer got, 0 to 1.
         executed: What came of it when it was run; ``None`` when it was not.
     """
 
@@ -62,12 +64,19 @@ class Candidate:
     critiques: tuple[str, ...] = ()
     accepted: bool | None = None
     votes: int | None = None
+    support: float | None = None
     executed: Executed | None = None
 
     @property
     def group(self) -> str | None:
-        """What it agrees with others by: the result of its execution, else its answer; ``None`` agrees with nobody."""
-        return self.answer if self.executed is None else self.executed.key
+        """What it agrees with others by; ``None`` agrees with nobody.
+
+        The result of its execution where it was run, the tools that it calls where it calls some (in any order of the
+        calls and of their arguments), else its answer.
+        """
+        if self.executed is not None:
+            return self.executed.key
+        return _called(self.tool_calls) if self.tool_calls else self.answer
 
     def annotated(
         self,
@@ -76,6 +85,7 @@ class Candidate:
         critique: str | None = None,
         accepted: bool | None = None,
         votes: int | None = None,
+        support: float | None = None,
         executed: Executed | None = None,
     ) -> Candidate:
         """The same proposal with what was just learnt about it; fields not given stay as they are."""
@@ -85,6 +95,7 @@ class Candidate:
             critiques=self.critiques if critique is None else (*self.critiques, critique),
             accepted=self.accepted if accepted is None else accepted,
             votes=self.votes if votes is None else votes,
+            support=self.support if support is None else support,
             executed=self.executed if executed is None else executed,
         )
 
@@ -102,3 +113,18 @@ class Candidate:
 
 
 Candidates: TypeAlias = tuple[Candidate, ...]
+
+
+def _called(calls: Sequence[Mapping[str, object]]) -> str | None:
+    """The calls in one canonical form; ``None`` when the arguments of one are no JSON."""
+    canonical = []
+    for call in calls:
+        function = call.get("function")
+        if not isinstance(function, Mapping):
+            return None
+        try:
+            arguments = json.loads(str(function.get("arguments") or "{}"))
+        except ValueError:
+            return None
+        canonical.append(json.dumps([function.get("name"), arguments], sort_keys=True))
+    return "\n".join(sorted(canonical))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -16,7 +17,7 @@ from archloom.nodes._task import Task
 
 @register("fuser")
 class Fuser(ModelNode):
-    """Synthesises the candidates, with their critiques where there are some, into new answers.
+    """Synthesises the candidates into new answers, with or without what critics wrote about them.
 
     Archon (Saad-Falcon et al., 2024). A bare fuser can lower accuracy where answers can be checked: that
     paper's own table has GPT-4o ×10 falling from 87.5 to 82.0 on MixEval; search decides. Cost: ``samples`` calls.
@@ -28,12 +29,15 @@ class Fuser(ModelNode):
     """Writes new answers out of all candidates."""
     samples: Annotated[int, Field(ge=1, le=64)] = 1
     """Fused answers that are written."""
+    critiques: bool = True
+    """Show what critics wrote about the candidates."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     """Sampling temperature."""
 
     def requests(self, task: Task, given: Candidates) -> tuple[Request, ...]:
         """One conversation over all candidates, ``samples`` times."""
-        return (Request(self.messages(task, self.built_in(), candidates=given), self.samples),)
+        shown = given if self.critiques else tuple(replace(candidate, critiques=()) for candidate in given)
+        return (Request(self.messages(task, self.built_in(), candidates=shown), self.samples),)
 
     def longest(self, given: Candidates) -> Candidates:
         """One candidate a sample."""

@@ -91,10 +91,12 @@ class Node(Spec, ABC):
     """A step of a workflow: maps a set of candidates to a set of candidates.
 
     A subclass is the node's YAML schema (its fields) and its behaviour (:meth:`run`). ``takes`` and ``gives``
-    are the kinds of candidates on its edges; ``needs_input`` is true when it cannot be the first node.
+    are the kinds of candidates on its edges; ``needs`` are those it cannot do without, for a node that works on
+    several kinds together; ``needs_input`` is true when it cannot be the first node.
     """
 
     takes: ClassVar[frozenset[Kind]] = frozenset({"answer"})
+    needs: ClassVar[frozenset[Kind]] = frozenset()
     gives: ClassVar[frozenset[Kind]] = frozenset({"answer"})
     needs_input: ClassVar[bool] = True
 
@@ -191,11 +193,7 @@ class ModelNode(Node):
             conversation = ({"role": "system", "content": self.system}, *rest)
         if source is None:
             return conversation
-        text = render(source, question=task.question, **values)
-        last = max((i for i, m in enumerate(conversation) if m.get("role") == "user"), default=None)
-        if last is None:
-            return (*conversation, {"role": "user", "content": text})
-        return (*conversation[:last], _with_text(conversation[last], text), *conversation[last + 1 :])
+        return with_question(conversation, render(source, question=task.question, **values))
 
     def placeholders(self, count: int) -> Candidates:
         """Stand-ins for this many replies of the greatest length."""
@@ -256,6 +254,14 @@ def written(sample: Sample, ctx: Context, *, number: int, parents: Candidates = 
         logprob=sample.logprob,
         tool_calls=sample.tool_calls,
     )
+
+
+def with_question(conversation: Messages, text: str) -> Messages:
+    """The conversation with the text of its last user message replaced, or with a message where there is none."""
+    last = max((i for i, m in enumerate(conversation) if m.get("role") == "user"), default=None)
+    if last is None:
+        return (*conversation, {"role": "user", "content": text})
+    return (*conversation[:last], _with_text(conversation[last], text), *conversation[last + 1 :])
 
 
 def _with_text(message: Message, text: str) -> dict[str, object]:

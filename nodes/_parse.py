@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -17,35 +18,44 @@ class Unparsed:
     why: str
 
 
-_RANKING = re.compile(r"ranking\W*:\W*(?P<list>.+)", re.IGNORECASE)
-_VERDICT = re.compile(r"verdict\W*:\W*(?P<word>correct|incorrect|right|wrong|yes|no)\b(?!\s+or\b)", re.IGNORECASE)
+Preference: TypeAlias = Literal["first", "second", "tie"]
+"""Which of two responses is the better one."""
 
-
-def parse_ranking(reply: str, count: int) -> tuple[int, ...] | Unparsed:
-    """Positions, best first, from a line such as ``Ranking: 2 > 1 > 3``.
-
-    Decorations around the numbers (``[2]``, ``Response 2``, ``**2**``) and other separators are read; a ranking
-    that leaves a response out, names one twice or names one that does not exist is not.
-
-    Args:
-        reply: What the model wrote; the last ranking in it counts.
-        count: Number of responses; they are numbered from 1.
-
-    Returns:
-        Zero-based positions.
-    """
-    lines = [match["list"] for match in _RANKING.finditer(reply)]
-    if not lines:
-        return Unparsed("no line 'Ranking: ...' in the reply")
-    numbers = [int(number) for number in re.findall(r"\d+", lines[-1])]
-    if sorted(numbers) != list(range(1, count + 1)):
-        return Unparsed(f"the ranking {lines[-1].strip()[:80]!r} does not order the responses 1 to {count}")
-    return tuple(number - 1 for number in numbers)
+_RIGHT = frozenset({"correct", "right", "yes", "true"})
+_NO_CHOICE = r"(?!\s*(?:or\b|and\b|/|\|))"
+_VERDICT = re.compile(
+    r"verdict\W*?(?:\bis\b)?\W*[:：]\W*(?:the\s+(?:response|answer|solution)\s+is\s+)?"
+    r"(?P<not>not\s+)?(?P<word>correct|incorrect|right|wrong|yes|no|true|false)\b" + _NO_CHOICE,
+    re.IGNORECASE,
+)
+_PREFERENCE = re.compile(
+    r"better\W*[:：]\W*(?:(?:response|answer|number)\W*)?(?P<word>1|2|one|two|tie|both|neither|equal)\b" + _NO_CHOICE,
+    re.IGNORECASE,
+)
+_VERDICT_FORM = re.compile(r"verdict\W*:\W*correct\W+or\W+verdict\W*:\W*incorrect", re.IGNORECASE)
+_PREFERENCE_FORM = re.compile(r"better\W*:\W*1\W+or\W+better\W*:\W*2", re.IGNORECASE)
 
 
 def parse_verdict(reply: str) -> bool | Unparsed:
-    """True or false from a line ``Verdict: correct`` or ``Verdict: incorrect``; the last one counts."""
-    words = [match["word"].lower() for match in _VERDICT.finditer(reply)]
-    if not words:
+    """True or false from a line ``Verdict: correct`` or ``Verdict: incorrect``; the last one counts.
+
+    The instruction itself, repeated by the model, is no verdict, and neither is a line that names both words.
+    """
+    found = list(_VERDICT.finditer(_VERDICT_FORM.sub(" ", reply)))
+    if not found:
         return Unparsed("no line 'Verdict: correct' or 'Verdict: incorrect' in the reply")
-    return words[-1] in {"correct", "right", "yes"}
+    right = found[-1]["word"].lower() in _RIGHT
+    return right is not bool(found[-1]["not"])
+
+
+def parse_preference(reply: str) -> Preference | Unparsed:
+    """Which of two responses is better, from a line ``Better: 1`` or ``Better: 2``; the last one counts.
+
+    A model that says there that they are equal has answered, too: ``tie``.
+    """
+    words = [match["word"].lower() for match in _PREFERENCE.finditer(_PREFERENCE_FORM.sub(" ", reply))]
+    if not words:
+        return Unparsed("no line 'Better: 1' or 'Better: 2' in the reply")
+    if words[-1] in {"1", "one"}:
+        return "first"
+    return "second" if words[-1] in {"2", "two"} else "tie"

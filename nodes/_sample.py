@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from archloom.nodes._task import Message, Messages
 
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "empty"]
-"""Why a completion ended: by itself, cut by ``max_tokens``, to call tools, or by itself without a word."""
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "empty", "cancelled"]
+"""Why a completion ended: by itself, cut by ``max_tokens``, to call tools, by itself without a word, or stopped
+because others were first (see :meth:`~archloom.nodes.Context.race`)."""
 
 
 Capability: TypeAlias = Literal[

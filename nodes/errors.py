@@ -33,3 +33,17 @@ class BudgetReachedError(NodeError):
     """A hard limit leaves no room for another call."""
 
     code = "E410"
+
+
+class BodyFailedError(NodeError):
+    """A body of a composite node failed; a run records the failure of the inner node that sank it.
+
+    Attributes:
+        failed: Code of that failure.
+    """
+
+    code = "E405"
+
+    def __init__(self, failed: str, message: str) -> None:
+        super().__init__(message)
+        self.failed = failed

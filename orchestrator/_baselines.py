@@ -5,19 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archloom.graphs import Configuration
-from archloom.nodes import Generator, Verifier, Vote
+from archloom.nodes import INPUT, Generator, Verifier, Vote
 
 _SAMPLING = 0.7
 """Temperature of several samples when the workflow's own generator is greedy: equal samples are no baseline."""
 
 
 def first_generator(configuration: Configuration) -> Generator | None:
-    """The generator that comes first in canonical order and asks the task as it is."""
-    for name in configuration.order:
-        node = configuration.nodes[name]
-        if isinstance(node, Generator) and not node.after:
-            return node
-    return None
+    """The generator that comes first in canonical order and asks the task as it is, be it in a body."""
+    found = [node for node in configuration.all_nodes.values() if isinstance(node, Generator)]
+    first = [node for node in found if not node.after] + [node for node in found if node.after == (INPUT,)]
+    return first[0].model_copy(update={"after": ()}) if first else None
 
 
 def single_call(configuration: Configuration) -> Configuration | None:
@@ -25,7 +23,7 @@ def single_call(configuration: Configuration) -> Configuration | None:
     generator = first_generator(configuration)
     if generator is None:
         return None
-    draft = generator.model_copy(update={"samples": 1, "min_success": 1, "budget": None})
+    draft = _several(generator, 1).model_copy(update={"temperature": generator.temperature})
     return replace(_bare(configuration), name="single call", nodes={"draft": draft}, output="draft")
 
 
@@ -68,7 +66,14 @@ _VERDICT_TOKENS = 64
 def _several(generator: Generator, samples: int) -> Generator:
     temperature = generator.temperature or _SAMPLING
     return generator.model_copy(
-        update={"samples": samples, "temperature": temperature, "min_success": 1, "budget": None}
+        update={
+            "samples": samples,
+            "temperature": temperature,
+            "min_success": 1,
+            "budget": None,
+            "first": None,
+            "until": None,
+        }
     )
 
 

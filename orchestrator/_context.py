@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
 
 from archloom.graphs import Configuration
 from archloom.nodes import (
+    BodyRun,
     Budget,
     BudgetReachedError,
+    Candidates,
     FailedSample,
+    Part,
     Replies,
     Request,
     Sample,
@@ -19,9 +25,26 @@ from archloom.nodes import (
     Task,
 )
 from archloom.orchestrator._ledger import ZERO, Ledger, Usage, total
-from archloom.orchestrator._outcome import Note
+from archloom.orchestrator._outcome import NodeOutcome, Note
 from archloom.orchestrator.models import Address, Question, Sampler, Samplers, stream_number
 from archloom.tools import Sandbox, extract_answer, sandbox
+
+
+class _Draw(Protocol):
+    """How a sampler draws samples at once."""
+
+    async def __call__(
+        self, wanted: Mapping[Address, Question], *, within_s: float
+    ) -> Mapping[Address, Sample | FailedSample]: ...
+
+
+class RunsBodies(Protocol):
+    """The engine, as a composite node needs it."""
+
+    def __call__(
+        self, ctx: NodeContext, part: Part, given: Candidates, turn: int, task: Task, elapsed_s: float
+    ) -> Coroutine[None, None, BodyRun]:
+        """See ``Context.run_body``; what the run used and did goes into the context."""
 
 
 @dataclass
@@ -29,12 +52,15 @@ class NodeContext:
     """What a node may do, and what it has done so far.
 
     Attributes:
+        seed: Of its random numbers.
+        bodies: Runs the bodies of a composite node.
         ledgers: Accounts of the task's and of the node's own budget.
         elapsed_s: Recorded seconds that its requests have taken, one batch after the other.
         usage: Its deployed cost so far.
         truncated: A budget has kept something from being sent.
         notes: What it has noted.
         endings: How many calls ended how: a finish reason, a class of failure, or ``late``.
+        inner: What the nodes of its bodies did.
     """
 
     node: str
@@ -43,6 +69,8 @@ class NodeContext:
     samplers: Samplers
     ordinal: int
     replicate: int
+    seed: str
+    bodies: RunsBodies
     ledgers: tuple[Ledger, ...]
     time_left_s: float
     elapsed_s: float = 0.0
@@ -50,19 +78,13 @@ class NodeContext:
     truncated: bool = False
     notes: list[Note] = field(default_factory=list)
     endings: Counter[str] = field(default_factory=Counter)
+    inner: list[list[NodeOutcome]] = field(default_factory=list)
     _drawn: dict[Address, Sample | FailedSample] = field(default_factory=dict)
 
     @property
     def rng(self) -> random.Random:
-        """See ``Context``: a new generator each time, seeded by task, node, and replicate.
-
-        What else is in the graph does not count, except that equal nodes get different numbers: like samples,
-        what depends on these numbers is shared between configurations.
-        """
-        signatures = self.configuration.signatures
-        equal = [name for name in self.configuration.order if signatures[name] == signatures[self.node]]
-        key = f"{self.task.id}/{signatures[self.node]}/{equal.index(self.node)}/{self.replicate}"
-        return random.Random(key)
+        """See ``Context``: a new generator each time."""
+        return random.Random(self.seed)
 
     @property
     def sandbox(self) -> Sandbox:
@@ -76,6 +98,20 @@ class NodeContext:
     def note(self, what: str, **fields: object) -> None:
         """See ``Context``."""
         self.notes.append(Note(what, fields))
+
+    async def run_body(self, part: Part, given: Candidates, *, turn: int = 0, task: Task | None = None) -> BodyRun:
+        """See ``Context``."""
+        return await self.bodies(self, part, given, turn, task or self.task, self.elapsed_s)
+
+    async def run_bodies(self, part: Part, runs: Sequence[tuple[Candidates, Task]]) -> list[BodyRun]:
+        """See ``Context``."""
+        begun_s = self.elapsed_s  # of all: one that finds everything stored is done before the next begins
+        async with asyncio.TaskGroup() as group:
+            running = [
+                group.create_task(self.bodies(self, part, given, turn, task, begun_s))
+                for turn, (given, task) in enumerate(runs)
+            ]
+        return [each.result() for each in running]
 
     async def sample(self, model: str, requests: Sequence[Request], *, sampling: Sampling) -> list[Replies]:
         """See ``Context``."""
@@ -92,10 +128,22 @@ class NodeContext:
             for address in addresses
             if address not in self._drawn
         }
-        await self._draw(sampler, new)
+        await self._draw(sampler, new, sampler.draw)
         return [[self._drawn[a] for a in addresses if a in self._drawn] for addresses in wanted]
 
-    async def _draw(self, sampler: Sampler, new: Mapping[Address, Question]) -> None:
+    async def race(
+        self, model: str, request: Request, *, sampling: Sampling, first: int, counts: Callable[[Sample], bool]
+    ) -> Replies:
+        """See ``Context``."""
+        sampler = self.samplers[model]
+        stream = stream_number(self.ordinal, self.replicate)
+        question = sampler.question(request.messages, sampling)
+        wanted = [Address(question.key, stream, request.start + i) for i in range(request.n)]
+        new = {address: question for address in wanted if address not in self._drawn}
+        await self._draw(sampler, new, partial(sampler.race, first=first, counts=counts))
+        return [self._drawn[address] for address in wanted if address in self._drawn]
+
+    async def _draw(self, sampler: Sampler, new: Mapping[Address, Question], draw: _Draw) -> None:
         """Draws what the budgets have room for, all at once, and books it."""
         if not new:
             return
@@ -111,9 +159,11 @@ class NodeContext:
             self.note("budget", wanted=len(new), sent=room)
         if room == 0:
             raise BudgetReachedError(f"nodes.{self.node}: the budget has no room for another call.")
-        await self._send(sampler, {address: new[address] for address in list(new)[:room]}, needs)
+        await self._send(sampler, {address: new[address] for address in list(new)[:room]}, needs, draw)
 
-    async def _send(self, sampler: Sampler, sent: Mapping[Address, Question], needs: Mapping[Address, Usage]) -> None:
+    async def _send(
+        self, sampler: Sampler, sent: Mapping[Address, Question], needs: Mapping[Address, Usage], draw: _Draw
+    ) -> None:
         """Draws these samples at once. Whatever order they come in, they are booked in theirs."""
         left_s = self.time_left_s - self.elapsed_s
         drawn: Mapping[Address, Sample | FailedSample] = {}
@@ -121,7 +171,7 @@ class NodeContext:
         for ledger in self.ledgers:
             ledger.reserve(need)
         try:
-            drawn = await sampler.draw(sent, within_s=left_s)
+            drawn = await draw(sent, within_s=left_s)
         finally:
             real = total(_booked(sampler, needs[address], drawn.get(address)) for address in sent)
             for ledger in self.ledgers:
@@ -163,6 +213,6 @@ def _booked(sampler: Sampler, need: Usage, reply: Sample | FailedSample | None) 
     return need if reply is None else Usage(calls=1)
 
 
-def node_ledgers(task: Ledger, own: Budget | None) -> tuple[Ledger, ...]:
-    """Accounts that a node's calls are booked on."""
-    return (task,) if own is None else (task, Ledger(own))
+def node_ledgers(around: tuple[Ledger, ...], own: Budget | None) -> tuple[Ledger, ...]:
+    """Accounts that a node's calls are booked on: those of all that it is in, and its own."""
+    return around if own is None else (*around, Ledger(own))

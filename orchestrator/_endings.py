@@ -11,6 +11,7 @@ from archloom.orchestrator._numbers import percent
 _SAID = {
     "length": "cut by max_tokens",
     "empty": "without a word",
+    "cancelled": "stopped early",
     "late": "later than the time budget",
     "tool_calls": "to call tools",
 }

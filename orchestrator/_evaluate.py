@@ -9,6 +9,7 @@ from dataclasses import replace
 from archloom.graphs import Configuration
 from archloom.orchestrator._cell import Cell
 from archloom.orchestrator._errors_in_groups import first_error
+from archloom.orchestrator._memo import Memo
 from archloom.orchestrator._outcome import RunResult
 from archloom.orchestrator._workflow import ModelPool, Workflow
 from archloom.tasks import Example, TaskError, TaskSet
@@ -17,15 +18,22 @@ from archloom.tasks import Example, TaskError, TaskSet
 class Evaluator:
     """Makes cells. What the store has is free; each cell carries its deployed cost all the same.
 
+    Nodes that two configurations have in common, with all that comes before them, run once for each task, and a text
+    is scored once.
+
     Args:
         pool: Models and store.
         tasks: Where tasks, targets and the scorer come from.
         concurrency: Tasks under way at once.
+        memo: Where outcomes of nodes are kept; by default a new one.
     """
 
-    def __init__(self, pool: ModelPool, tasks: TaskSet, *, concurrency: int = 8) -> None:
+    def __init__(self, pool: ModelPool, tasks: TaskSet, *, concurrency: int = 8, memo: Memo | None = None) -> None:
         self.pool, self.tasks = pool, tasks
         self._concurrency = concurrency
+        self._memo = memo or Memo()
+        self._workflows: dict[str, Workflow] = {}
+        self._scores: dict[tuple[str, str | None, str], float] = {}
         self._examples = {example.task.id: example for example in tasks.examples}
 
     async def observe(
@@ -37,7 +45,7 @@ class Evaluator:
             SearchBudgetError: the charged budget ended; cells given so far are complete.
             ModelUnavailableError: a model cannot be used at all.
         """
-        workflow = Workflow(configuration, pool=self.pool)
+        workflow = self._workflow(configuration)
         models = self.pool.peek(configuration).values()
         shapes_known = all(sampler.costs.shape is not None for sampler in models)
         done: asyncio.Queue[tuple[Cell, RunResult] | None] = asyncio.Queue()
@@ -73,9 +81,24 @@ class Evaluator:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
 
+    def _workflow(self, configuration: Configuration) -> Workflow:
+        """The one of the last time, which knows its models and streams; names of nodes are not part of an id."""
+        known = self._workflows.get(configuration.id)
+        if known is None or known.configuration is not configuration:
+            known = self._workflows[configuration.id] = Workflow(configuration, pool=self.pool, memo=self._memo)
+        return known
+
     async def _score(self, example: Example, result: RunResult) -> float | None:
         if result.error is not None:
             return None
+        scored = (example.task.id, result.answer, result.text)
+        if scored not in self._scores:
+            if len(self._scores) >= self._memo.capacity:
+                self._scores.clear()
+            self._scores[scored] = await self._new_score(example, result)
+        return self._scores[scored]
+
+    async def _new_score(self, example: Example, result: RunResult) -> float:
         scorer = self.tasks.scorer
         if getattr(scorer, "blocking", False):
             return await asyncio.to_thread(scorer.score, result.answer, result.text, example.target)

@@ -87,9 +87,9 @@ class Explanation:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """What each node did, in order."""
+        """What each node did, in order; the nodes of a body before the node that they are in."""
         known: dict[str, Candidate] = {}
-        return tuple(_step(outcome, known) for outcome in self.outcomes)
+        return tuple(_step(outcome, known) for top in self.outcomes for outcome in top.walk())
 
     @property
     def answer(self) -> Candidate | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class NodeOutcome:
         notes: What it noted.
         endings: How many of its calls ended how: a finish reason, a class of failure, or ``late``.
         given: Ids of the candidates that it was given.
+        inner: Of a composite node, what the nodes of its bodies did, run after run; ``usage`` and ``endings``
+            count them in.
     """
 
     node: str
@@ -48,6 +50,13 @@ class NodeOutcome:
     notes: tuple[Note, ...] = ()
     endings: Mapping[str, int] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    inner: tuple[NodeOutcome, ...] = ()
+
+    def walk(self) -> Iterator[NodeOutcome]:
+        """All inside this outcome, and then the outcome itself."""
+        for outcome in self.inner:
+            yield from outcome.walk()
+        yield self
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for LangGraph and the run log."""
@@ -63,6 +72,7 @@ class NodeOutcome:
             "notes": [{"what": note.what, **note.fields} for note in self.notes],
             "endings": dict(self.endings),
             "given": list(self.given),
+            "inner": [outcome.to_json() for outcome in self.inner],
         }
 
     @classmethod
@@ -80,6 +90,7 @@ class NodeOutcome:
             notes=tuple(Note(n["what"], {k: v for k, v in n.items() if k != "what"}) for n in data["notes"]),
             endings=data.get("endings", {}),
             given=tuple(data.get("given", ())),
+            inner=tuple(map(cls.from_json, data.get("inner", ()))),
         )
 
 

@@ -136,6 +136,7 @@ def _step(at: ConvergencePoint, x: float) -> Point:
     tip = (
         f"{percent(at.best_score)} on the search tasks\n"
         f"{number(at.tokens)} tokens, ${number(at.cost_usd)} charged, {at.cells:,} cells"
+        f"{'' if at.hypervolume is None else f', hypervolume {at.hypervolume:.3f}'}"
     )
     return Point(x, at.best_score, "step", tip)
 

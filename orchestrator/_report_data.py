@@ -72,6 +72,9 @@ class ConvergencePoint(_Part):
     best_score: float
     """Of that configuration on the search tasks, by all that is known in the end."""
     cells: Count
+    hypervolume: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Share of all trade-offs that the front covered then, between a score of 0 at the highest cost of any observed
+    configuration and a score of 1 for nothing, likewise; ``None`` where no front was wanted."""
 
 
 class TaskRow(_Part):

@@ -16,8 +16,9 @@ from archloom.orchestrator._compile import compile_graph
 from archloom.orchestrator._execution import Execution
 from archloom.orchestrator._langgraph_io import read_task, write_result
 from archloom.orchestrator._ledger import Ledger
+from archloom.orchestrator._memo import Memo
 from archloom.orchestrator._outcome import NodeOutcome, RunResult
-from archloom.orchestrator._streams import Asker, stream_ordinals
+from archloom.orchestrator._streams import Streams, stream_ordinals
 from archloom.orchestrator.errors import OpenChoicesError
 from archloom.orchestrator.models import (
     Client,
@@ -150,11 +151,23 @@ class Workflow:
         >>> workflow.run("What is 7 times 8?").answer
     """
 
-    def __init__(self, configuration: Configuration, *, pool: ModelPool | None = None) -> None:
+    def __init__(
+        self, configuration: Configuration, *, pool: ModelPool | None = None, memo: Memo | None = None
+    ) -> None:
+        """Prepares it.
+
+        Args:
+            configuration: What runs.
+            pool: Its models; by default those of its own while it is entered.
+            memo: What nodes of other workflows over the same pool and tasks gave.
+        """
         self.configuration = configuration
+        self._memo = memo
+        self._beginnings: Mapping[str, int] = {}
         self._pool = pool
         self._own: ModelPool | None = None
-        self._ordinals: Mapping[Asker, int] | None = None
+        self._ready: Samplers | None = None
+        self._streams: Streams | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, pool: ModelPool | None = None) -> Workflow:
@@ -247,10 +260,20 @@ class Workflow:
         return self._pool or self._own
 
     async def _start(self, run: _Run) -> Execution:
-        samplers = await run.pool.samplers(self.configuration)
-        if self._ordinals is None:
-            self._ordinals = stream_ordinals(self.configuration, samplers)
-        return Execution(self.configuration, samplers, self._ordinals, run.task, replicate=run.replicate)
+        samplers = await self._samplers(run.pool)
+        if self._streams is None:
+            self._streams = stream_ordinals(self.configuration, samplers)
+            self._beginnings = self._memo.beginnings(self.configuration, self._streams) if self._memo else {}
+        memo = self._memo.of(self._beginnings, run.task, run.replicate) if self._memo else None
+        return Execution(self.configuration, samplers, self._streams, run.task, replicate=run.replicate, memo=memo)
+
+    async def _samplers(self, pool: ModelPool) -> Samplers:
+        """Those of this pool; looked up once where it stays the same."""
+        if pool is not self._pool:
+            return await pool.samplers(self.configuration)
+        if self._ready is None:
+            self._ready = await pool.samplers(self.configuration)
+        return self._ready
 
 
 def configuration_of(document: Document) -> Configuration:

@@ -1,6 +1,7 @@
 """Architecture search: space, cells, optimizers, honest comparison."""
 
 from archloom.search._cells import Cells
+from archloom.search._closed_forms import best_of, majority_of
 from archloom.search._comparison import Comparison, Gap, evaluate_all
 from archloom.search._files import write_whole
 from archloom.search._of_document import DocumentSpace, space_of
@@ -16,7 +17,6 @@ from archloom.search._statistics import (
     mean_interval,
     noise_floor,
     paired_difference,
-    pass_at_k,
     tasks_needed,
     wilson,
 )
@@ -43,16 +43,17 @@ __all__ = [
     "State",
     "Study",
     "TopologySpace",
+    "best_of",
     "evaluate_all",
     "held_out_tasks",
     "hypervolume",
+    "majority_of",
     "mcnemar",
     "mean_interval",
     "noise_floor",
     "non_dominated",
     "paired",
     "paired_difference",
-    "pass_at_k",
     "prepare",
     "run_search",
     "side_by_side",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import get_args
 
@@ -13,6 +14,7 @@ from archloom.orchestrator import Cell
 from archloom.search.errors import UnknownTaskError
 
 MEASURES: tuple[Measure, ...] = get_args(Measure)
+_FIRST_ROWS = 16
 
 
 class Cells:
@@ -30,8 +32,10 @@ class Cells:
         self.task_ids = tuple(task_ids)
         self._column = {task: column for column, task in enumerate(self.task_ids)}
         self._cells: dict[tuple[str, str, int], Cell] = {}
-        self._rows: dict[str, NDArray[np.float64]] = {}
-        self._counts: dict[str, NDArray[np.intp]] = {}
+        self._row: dict[str, int] = {}
+        self._sums = np.zeros((len(MEASURES), _FIRST_ROWS, len(self.task_ids)))
+        self._counts = np.zeros((_FIRST_ROWS, len(self.task_ids)), dtype=np.intp)
+        self._failed: Counter[str] = Counter()
         for cell in cells:
             self.add(cell)
 
@@ -49,12 +53,13 @@ class Cells:
         self._count(cell, 1)
 
     def _count(self, cell: Cell, sign: int) -> None:
-        if cell.config not in self._rows:
-            self._rows[cell.config] = np.zeros((len(MEASURES), len(self.task_ids)))
-            self._counts[cell.config] = np.zeros(len(self.task_ids), dtype=np.intp)
-        column = self._column[cell.task]
-        self._rows[cell.config][:, column] += [sign * cell.measure(measure) for measure in MEASURES]
-        self._counts[cell.config][column] += sign
+        row, column = self._row.setdefault(cell.config, len(self._row)), self._column[cell.task]
+        if row == len(self._counts):
+            self._sums = np.concatenate([self._sums, np.zeros_like(self._sums)], axis=1)
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        self._sums[:, row, column] += [sign * cell.measure(measure) for measure in MEASURES]
+        self._counts[row, column] += sign
+        self._failed[cell.config] += sign * cell.failed
 
     def __iter__(self) -> Iterator[Cell]:
         """The cells in the order in which their addresses were first told."""
@@ -68,12 +73,12 @@ class Cells:
         if not isinstance(address, tuple):
             return False
         config, task = address
-        return config in self._counts and bool(self._counts[config][self._column[task]])
+        return config in self._row and bool(self._counts[self._row[config], self._column[task]])
 
     @property
     def configs(self) -> tuple[str, ...]:
         """Keys of the configurations that have cells, in the order of their first cells."""
-        return tuple(self._rows)
+        return tuple(self._row)
 
     def of(self, config: str) -> tuple[Cell, ...]:
         """The cells of a configuration, in the common order of tasks."""
@@ -82,27 +87,27 @@ class Cells:
 
     def n_tasks(self, config: str) -> int:
         """Number of tasks on which a configuration has been observed."""
-        return int((self._counts[config] > 0).sum()) if config in self._counts else 0
+        return int((self._counts[self._row[config]] > 0).sum()) if config in self._row else 0
 
     def tasks(self, *configs: str) -> tuple[str, ...]:
         """The tasks that all these configurations have cells of, in the common order."""
         seen = np.ones(len(self.task_ids), dtype=bool)
         for config in configs:
-            seen &= self._counts.get(config, np.zeros(len(self.task_ids), dtype=np.intp)) > 0
+            seen &= (self._counts[self._row[config]] > 0) if config in self._row else False
         return tuple(task for task, both in zip(self.task_ids, seen, strict=True) if both)
 
     def failures(self, config: str) -> int:
         """Number of failed cells of a configuration."""
-        return sum(cell.failed for cell in self._cells.values() if cell.config == config)
+        return self._failed[config]
 
     def matrix(self, measure: Measure, configs: Sequence[str]) -> NDArray[np.float64]:
         """A row per configuration, a column per task; NaN where nothing has been observed, or it is not known."""
         full = np.full((len(configs), len(self.task_ids)), np.nan)
-        for row, config in enumerate(configs):
-            if config in self._rows:
-                counts = self._counts[config]
-                seen = counts > 0
-                full[row, seen] = self._rows[config][MEASURES.index(measure)][seen] / counts[seen]
+        known = [place for place, config in enumerate(configs) if config in self._row]
+        rows = [self._row[configs[place]] for place in known]
+        counts = self._counts[rows]
+        sums = self._sums[MEASURES.index(measure)][rows]
+        full[known] = np.divide(sums, counts, out=full[known], where=counts > 0)
         return full
 
     def means(self, configs: Sequence[str]) -> dict[Measure, NDArray[np.float64]]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from archloom.graphs import Configuration
+import numpy as np
+
+from archloom.graphs import Configuration, Measure
 from archloom.orchestrator import (
     Cell,
     best_of_n,
@@ -15,6 +17,7 @@ from archloom.orchestrator import (
     self_consistency,
     single_call,
 )
+from archloom.search._objective import excess, limits
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
 from archloom.search._study import Study
@@ -96,7 +99,7 @@ async def compare(
     single = _best_single_call(study, space, winner)
     if single is not None:
         held.single = single.id
-        held.add(Contender(single, f"{single.name} T{_temperature(single):g}", "baseline"))
+        held.add(Contender(single, _called(held, single), "baseline"))
     held.cells |= await study.report_on([c.configuration for c in held.contenders.values()], task_ids)
     for contender in list(held.contenders.values()):
         if contender.role != "baseline":
@@ -145,7 +148,7 @@ async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Se
     if _tokens(held, rival.id):  # the first draws of a pool may be shorter or longer than its mean
         rival = _made(self_consistency(configuration, max(1, round(samples * tokens / _tokens(held, rival.id)))))
         held.cells |= await study.report_on([rival], task_ids)
-    held.add(Contender(rival, f"{rival.name} T{_temperature(rival):g}", "baseline"))
+    held.add(Contender(rival, _called(held, rival), "baseline"))
     held.contenders[configuration.id] = replace(contender, matched=rival.id)
 
 
@@ -171,14 +174,30 @@ def _made(baseline: Configuration | None) -> Configuration:
 
 
 def _rivals(study: Study, space: DocumentSpace, chosen: set[Point]) -> list[Point]:
-    """The best of the rest, by their mean on the search tasks they saw; more tasks first among equals."""
+    """The best of the rest, by their mean on the search tasks they saw; more tasks first among equals.
+
+    Those over a limit that the winner keeps are no rivals: they would win a comparison that nobody asked for.
+    """
     taken = {space.configuration(point).id for point in chosen}
     by_id = {space.configuration(point).id: point for point in study.observed}
-    seen = [(fmean(c.value for c in cells), len(cells), id_) for id_, cells in study.state.search.items() if cells]
+    over = {id_: _excess(study, cells) for id_, cells in study.state.search.items() if cells}
+    allowed = max((over[id_] for id_ in taken if id_ in over), default=0.0)
+    seen = [
+        (fmean(c.value for c in cells), len(cells), id_)
+        for id_, cells in study.state.search.items()
+        if cells and over[id_] <= allowed
+    ]
     ranked = sorted(
         (entry for entry in seen if entry[2] not in taken), key=lambda entry: (-entry[0], -entry[1], entry[2])
     )
     return [by_id[id_] for _, _, id_ in ranked[:_RIVALS]]
+
+
+def _excess(study: Study, cells: Sequence[Cell]) -> float:
+    """How far a configuration lies above the limits of the objective, by these cells."""
+    measures: tuple[Measure, ...] = ("score", *limits(study.objective))
+    means = {measure: np.array([fmean(cell.measure(measure) for cell in cells)]) for measure in measures}
+    return float(excess(study.objective, means)[0])
 
 
 def _tokens(held: HeldOut, id_: str) -> float:
@@ -186,5 +205,12 @@ def _tokens(held: HeldOut, id_: str) -> float:
     return fmean(cell.tokens for cell in held.cells[id_]) if held.cells[id_] else 0.0
 
 
-def _temperature(baseline: Configuration) -> float:
-    return float(getattr(baseline.nodes["draft"], "temperature", 0.0))
+def _called(held: HeldOut, baseline: Configuration) -> str:
+    """A name that no other contender has: where generators differ in more than their temperature, with the model."""
+    draft = baseline.nodes["draft"]
+    name = f"{baseline.name} T{float(getattr(draft, 'temperature', 0.0)):g}"
+    others = {each.name for id_, each in held.contenders.items() if id_ != baseline.id}
+    for longer in (name, f"{name} {getattr(draft, 'model', '')}", f"{name} {baseline.id}"):
+        if longer not in others:
+            break
+    return longer

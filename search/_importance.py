@@ -20,7 +20,6 @@ _WHOLE = 1_000  # points up to which a space is looked at as a whole, and number
 _TRIES = 20
 _FITTED_ON = 120  # configurations, those with most cells: more take minutes and tell no more of six variances
 _DRAWS = 400
-_JITTER = 1e-9
 
 
 class Effect(NamedTuple):
@@ -77,7 +76,7 @@ def main_effects(space: Space, points: Sequence[Point], scores: ArrayLike) -> tu
     full = np.full((len(grid.configurations), table.shape[1]), np.nan)
     full[: len(points)] = table
     posterior = Posterior(full, Kernels.of(space.encode(grid.configurations), blocks), variances)
-    functions = _draws(posterior)[:, grid.row]
+    functions = posterior.draw_levels(np.random.default_rng(0), _DRAWS).T[:, grid.row]
     whole = functions.var(axis=1)
     chosen = np.array(grid.points)
     effects = [
@@ -108,15 +107,6 @@ def _points(space: Space) -> Iterator[Point]:
     drawn = (tuple(map(int, rng.integers(sizes))) for _ in range(_TRIES * _WHOLE))
     valid = list(dict.fromkeys(filter(space.valid, drawn)))
     yield from valid[:_WHOLE]
-
-
-def _draws(posterior: Posterior) -> Array:
-    """Functions drawn from the posterior: a row per draw, a column per configuration."""
-    covariance = posterior.level_cov
-    jitter = _JITTER + _JITTER * float(np.diag(covariance).max())
-    root = np.linalg.cholesky(covariance + jitter * np.eye(len(covariance)))
-    noise = np.random.default_rng(0).standard_normal((_DRAWS, len(root)))
-    return np.asarray(posterior.level + noise @ root.T)
 
 
 def _effect(axis: Axis, chosen: NDArray[np.intp], functions: Array, whole: Array) -> Effect:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from archloom.graphs import graphs_in
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
 from archloom.search._topology import TopologySpace
@@ -25,13 +27,14 @@ def short_name(space: DocumentSpace, point: Point) -> str:
     """
     if isinstance(space, TopologySpace):
         return space.describe(point)
-    present = space.configuration(point).nodes
-    places = [_place(axis.name, space.document.data["nodes"]) for axis in space.axes]
+    present = space.configuration(point).places
+    nodes = [graph.place(name) for graph in graphs_in(space.document.data) for name in graph.nodes]
+    places = [_place(axis.name, nodes) for axis in space.axes]
     fields = [place.field for place in places]
     parts = []
-    for axis, index, (node, field) in zip(space.axes, point, places, strict=True):
+    for axis, index, (place, node, field) in zip(space.axes, point, places, strict=True):
         option = axis.options[index]
-        if node is not None and node not in present:
+        if node is not None and place not in present:
             continue
         if field == "optional":
             parts.append(str(node))
@@ -45,20 +48,20 @@ def short_name(space: DocumentSpace, point: Point) -> str:
 
 
 class _Place(NamedTuple):
-    """Where a hole stands: the node it belongs to, if any, and the field there."""
+    """Where a hole stands: in the document, the node it belongs to, if any, and the field there."""
 
+    place: str
     node: str | None
     field: str
 
 
-def _place(name: str, nodes: object) -> _Place:
-    assert isinstance(nodes, dict), "a document is checked when it is read"
-    inside = name.removeprefix("nodes.")
-    owners = [node for node in nodes if name.startswith("nodes.") and inside.startswith(f"{node}.")]
-    if not owners:
-        return _Place(None, name)
-    node = max(owners, key=len)
-    return _Place(node, inside.removeprefix(f"{node}."))
+def _place(name: str, nodes: Sequence[tuple[str | int, ...]]) -> _Place:
+    """Of a hole, by its name."""
+    owners = {".".join(map(str, path)): str(path[-1]) for path in nodes}
+    place = max((place for place in owners if name.startswith(f"{place}.")), key=len, default=None)
+    if place is None:
+        return _Place("", None, name)
+    return _Place(place, owners[place], name.removeprefix(f"{place}."))
 
 
 def _brief(option: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from archloom.graphs import Configuration, Document, InvalidConfigurationError
+from archloom.search._demands import Demands, demands
 from archloom.search._space import Axis, Point, Space
 from archloom.search.errors import EmptySpaceError
 
@@ -16,6 +17,7 @@ class DocumentSpace(Space):
     def __init__(self, document: Document, *, more: Iterable[Axis] = ()) -> None:
         self.document = document
         self._configuration = lru_cache(maxsize=65_536)(self._configure)
+        self._demands = lru_cache(maxsize=65_536)(lambda point: demands(self.configuration(point)))
         axes = (Axis(hole.name, hole.options, hole.ordered) for hole in document.holes)
         super().__init__((*axes, *more), valid=self._valid, canonical=lambda point: self.configuration(point).id)
 
@@ -24,6 +26,10 @@ class DocumentSpace(Space):
         found = self._configuration(point)
         assert found is not None, "an invalid point was evaluated"
         return found
+
+    def demands(self, point: Point) -> Demands:
+        """What the configuration asks of its models."""
+        return self._demands(self.normal(point))
 
     def describe(self, point: Point) -> str:
         """The choices in words, such as ``samples 8 · temperature 0.6 · check yes``."""

@@ -42,6 +42,21 @@ def hypervolume(values: ArrayLike, reference: Sequence[float]) -> float:
     return _volume(np.maximum(_goods(values) - corner, 0.0))
 
 
+def covered(front: ArrayLike, everything: ArrayLike) -> float:
+    """Share of all trade-offs that a front covers: its hypervolume when every measure goes from 0 to 1.
+
+    Costs are divided by the highest one of ``everything``, so the reference point is a score of 0 at that cost.
+
+    Args:
+        front: A row per configuration: score between 0 and 1, then costs.
+        everything: All configurations that are known, the front included.
+    """
+    dearest = np.atleast_2d(np.asarray(everything, dtype=np.float64))[:, 1:].max(axis=0)
+    scale = np.append(1.0, np.where(dearest > 0, dearest, 1.0))
+    rows = np.atleast_2d(np.asarray(front, dtype=np.float64)) / scale
+    return hypervolume(rows, [0.0, *np.ones(len(dearest))])
+
+
 def _goods(values: ArrayLike) -> NDArray[np.float64]:
     """The values with costs turned round, so that more is better in every column."""
     rows = np.atleast_2d(np.asarray(values, dtype=np.float64))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from statistics import fmean
 
@@ -15,7 +15,9 @@ from archloom.search._comparison import cost_models, costs, servers_seen
 from archloom.search._examine import Examined
 from archloom.search._findings import Searched, ablations, audited, heat, may_be_best
 from archloom.search._held_out import Contender, HeldOut
+from archloom.search._objective import front_costs
 from archloom.search._paired import paired
+from archloom.search._pareto import covered
 from archloom.search._statistics import mean_interval, noise_floor
 from archloom.search._study import Study
 from archloom.search._verdict import gap_in_words, mean_of, remarks, times, verdict
@@ -64,7 +66,7 @@ def build_report(
         row.model_copy(update={"corrected_score": corrected.get(row.config_id), "may_be_best": best.get(row.config_id)})
         for row in sorted(rows, key=lambda row: (_ROLES[row.role], row.tokens, row.name))
     ]
-    winner = held.winner
+    winner, volume = held.winner, _volumes(searched.cells, final, objective)
     floor, floor_note = _floor(study)
     started = study.log.events[0]
     return ReportData(
@@ -84,6 +86,7 @@ def build_report(
                 # As known in the end: the first few tasks flatter whoever leads on them.
                 best_score=final[at.leader],
                 cells=at.cells,
+                hypervolume=volume(at.front),
             )
             for at in study.state.convergence
         ),
@@ -102,6 +105,19 @@ def build_report(
         dropped=tuple(_dropped(study, winner, names, len(search.examples))),
         notes=tuple(remarks(held, objective, corrected)),
     )
+
+
+def _volumes(
+    cells: Mapping[str, Sequence[Cell]], scores: Mapping[str, float], objective: Objective
+) -> Callable[[Sequence[str]], float | None]:
+    """What a front covers of all trade-offs, as known in the end; None where no front is wanted."""
+    measures = front_costs(objective)
+    values = {id_: [scores[id_], *(fmean(c.measure(m) for c in own) for m in measures)] for id_, own in cells.items()}
+
+    def volume(front: Sequence[str]) -> float | None:
+        return covered([values[id_] for id_ in front], list(values.values())) if measures else None
+
+    return volume
 
 
 def _row(study: Study, held: HeldOut, contender: Contender) -> Row | None:

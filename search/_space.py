@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from archloom.graphs import InvalidConfigurationError
+from archloom.search._demands import Demands
 from archloom.search.errors import EmptySpaceError, SpaceTooLargeError, UnknownConfigurationError
 
 Point: TypeAlias = tuple[int, ...]
@@ -202,6 +203,10 @@ class Space:
                 hint="A space too large to list learns a key from space.key(point): resume with the logged points.",
             )
         return self._normal[key]
+
+    def demands(self, point: Point) -> Demands:
+        """What a configuration asks of its models; here nobody knows more than that it is another one."""
+        return {self.key(point): ()}
 
     def active(self, point: Point) -> tuple[bool, ...]:
         """For each axis of a normal point whether it matters: another option makes another configuration."""

@@ -187,14 +187,3 @@ def tasks_needed(
     normal = NormalDist()
     z = normal.inv_cdf((1 + level) / 2) + normal.inv_cdf(power)
     return max(2, math.ceil(z**2 * float(differences.var(ddof=1)) / effect**2))
-
-
-def pass_at_k(n: int, correct: int, k: int) -> float:
-    """Chance that at least one of ``k`` samples is right, without bias from ``n`` samples with ``correct`` right ones.
-
-    Raises:
-        ValueError: not ``0 <= correct <= n`` and ``1 <= k <= n``.
-    """
-    if not (0 <= correct <= n and 1 <= k <= n):
-        raise ValueError(f"pass@k needs 0 <= correct <= n and 1 <= k <= n, not n={n}, correct={correct}, k={k}.")
-    return 1.0 - math.comb(n - correct, k) / math.comb(n, k)

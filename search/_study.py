@@ -40,12 +40,14 @@ class Reached(NamedTuple):
         tokens: Charged so far; likewise the cost.
         leader: Id of the configuration.
         cells: Cells observed so far.
+        front: Ids of the leader and of what it would have named beside it.
     """
 
     tokens: int
     cost_usd: float
     leader: str
     cells: int
+    front: tuple[str, ...] = ()
 
 
 @dataclass
@@ -253,7 +255,9 @@ class Study:
         recommendation = self.optimizer.recommend()
         self.state.leader = self.space.configuration(recommendation.point).id
         paid = self._paid_then
-        self.state.convergence.append(Reached(paid.tokens, paid.cost_usd, self.state.leader, self.state.cells))
+        front = tuple(self.space.configuration(point).id for point in points_of(recommendation))
+        reached = Reached(paid.tokens, paid.cost_usd, self.state.leader, self.state.cells, front)
+        self.state.convergence.append(reached)
 
     def _decide(self, what: str, **fields: object) -> None:
         known = any(isinstance(event, Decided) and event.what == what for event in self.log.events)

@@ -17,7 +17,7 @@ from archloom.tasks._task_set import Example, TaskSet, distinct
 from archloom.tools import AnswerFormat, canonical_answer
 
 _LETTERS = "ABCDEFGHIJ"
-_DEFAULT_SCORER = {"number": "numeric", "choice": "choice", "text": "exact"}
+_DEFAULT_SCORER = {"number": "numeric", "choice": "choice", "latex": "latex", "text": "exact", "sql": "exact"}
 
 
 class Fields(Spec):

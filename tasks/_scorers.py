@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ClassVar, Protocol
 
-from archloom.tools import UsageError, canonical_answer, suggest
+from archloom.tools import UsageError, canonical_answer, same_latex, suggest
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,21 @@ class Regex:
         return float(target.answer is not None and re.search(target.answer, candidate_text) is not None)
 
 
-_SCORERS: dict[str, Scorer] = {scorer.name: scorer for scorer in (Exact(), Numeric(), Choice(), Regex())}
+@dataclass(frozen=True)
+class Latex:
+    """1 when both stand for the same by math-verify; what cannot be read, or compared in five seconds, is wrong."""
+
+    name: ClassVar[str] = "latex"
+    blocking: ClassVar[bool] = True
+
+    def score(self, candidate_answer: str | None, candidate_text: str, target: Target) -> float:
+        """Compares formulas."""
+        if candidate_answer is None or target.answer is None:
+            return 0.0
+        return float(same_latex(target.answer, candidate_answer))
+
+
+_SCORERS: dict[str, Scorer] = {scorer.name: scorer for scorer in (Exact(), Numeric(), Choice(), Latex(), Regex())}
 
 
 def scorer_names() -> tuple[str, ...]:

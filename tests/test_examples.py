@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +26,24 @@ OFFLINE = [
 
 def _id(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="session")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
+    """Where an example lies with all it needs: a folder with a seed script is copied, and the script is run there."""
+    copied: dict[Path, Path] = {}
+
+    def find(path: Path) -> Path:
+        if not (path.parent / "seed.py").exists():
+            return path
+        if path.parent not in copied:
+            copied[path.parent] = tmp_path_factory.mktemp("example") / path.parent.name
+            shutil.copytree(path.parent, copied[path.parent])
+            command = [sys.executable, "seed.py"]
+            subprocess.run(command, cwd=copied[path.parent], check=True, capture_output=True)
+        return copied[path.parent] / path.name
+
+    return find
 
 
 @pytest.fixture
@@ -47,7 +69,10 @@ def test_example_is_valid_and_can_be_drawn(path: Path, elsewhere: Path) -> None:
 
 
 @pytest.mark.parametrize("path", OFFLINE, ids=_id)
-def test_example_that_needs_nothing_runs(path: Path, elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_example_that_needs_nothing_runs(
+    path: Path, there: Callable[[Path], Path], elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = there(path)
     if Document.load(path).holes:
         command = ["search", str(path), "--search-tasks", "6", "--report-tasks", "6", "--out", "r", "--json"]
     else:
@@ -59,8 +84,8 @@ def test_example_that_needs_nothing_runs(path: Path, elsewhere: Path, capsys: py
 
 
 @pytest.mark.parametrize("path", [path for path in WORKFLOWS if Document.load(path).search.tasks], ids=_id)
-def test_tasks_of_an_example_are_there(path: Path) -> None:
-    document = Document.load(path)
+def test_tasks_of_an_example_are_there(path: Path, there: Callable[[Path], Path]) -> None:
+    document = Document.load(there(path))
     if document.holes:
         setting = prepare(document, document.search)
         assert (len(setting.search), len(setting.report)) == (

@@ -11,14 +11,22 @@ from archloom.tools._answers import (
     last_number,
     stated_answer,
 )
-from archloom.tools._bwrap import BwrapSandbox
 from archloom.tools._calculator import evaluate, find_expression
-from archloom.tools._confinement import Limits
+from archloom.tools._latex import canonical_latex, same_latex
+from archloom.tools._pass_at_k import pass_at_k
 from archloom.tools._programs import find_program
 from archloom.tools._registry import Registry
-from archloom.tools._sandbox import ExecResult, Sandbox, SandboxLevel, python_command, sandbox
 from archloom.tools._suggest import suggest
 from archloom.tools.errors import ArchloomError, SandboxUnavailableError, ToolError, UsageError
+from archloom.tools.sandboxes import (
+    BwrapSandbox,
+    ExecResult,
+    Limits,
+    Sandbox,
+    SandboxLevel,
+    python_command,
+    sandbox,
+)
 
 __all__ = [
     "AnswerFormat",
@@ -33,13 +41,16 @@ __all__ = [
     "ToolError",
     "UsageError",
     "canonical_answer",
+    "canonical_latex",
     "evaluate",
     "extract_answer",
     "final_part",
     "find_expression",
     "find_program",
     "last_number",
+    "pass_at_k",
     "python_command",
+    "same_latex",
     "sandbox",
     "stated_answer",
     "suggest",

@@ -14,11 +14,13 @@ from string import ascii_letters, digits
 from typing import Literal, TypeAlias
 
 from archloom.tools._choices import find_choice, parse_choice
+from archloom.tools._latex import canonical_latex, formulas
 from archloom.tools._notation import Found, format_number, number_at, numbers, parse_number, plain
 from archloom.tools._programs import without_programs
 
-AnswerFormat: TypeAlias = Literal["text", "number", "choice"]
-"""What a final answer is: any text, an exact number, or the letter or digit of a choice."""
+AnswerFormat: TypeAlias = Literal["text", "number", "choice", "latex", "sql"]
+"""What a final answer is: any text, an exact number, the letter or digit of a choice, a formula, or one query that
+reads."""
 
 _MARKER = re.compile(
     r"####|\banswer\b(?:[^.:\n]{0,60}?(?<!what )\b(?:is|equals)\b|[*_ \t]*[:=])[*_ \t]*:?|\bfinal\s+answer\b",
@@ -45,8 +47,9 @@ def extract_answer(text: str, format: AnswerFormat, *, complete: bool = True) ->
 
     Numbers are exact: ``045``, ``45.0``, ``$45.`` and ``45%`` (units are dropped, a percentage is its number)
     are ``45``; ``0.50`` is ``0.5``; ``2/6`` is ``1/3``. A choice is a capital letter A to J or a digit. Text
-    is compared without case, surrounding punctuation and markup. Code blocks hold no number and no choice. The
-    last texts are remembered: a search reads the same samples in many configurations.
+    is compared without case, surrounding punctuation and markup. Code blocks hold no number and no choice. SQL is
+    a single query that only reads, compared without its layout (see ``archloom.tools.sql.canonical_sql``). The last
+    texts are remembered: a search reads the same samples in many configurations.
 
     Args:
         text: What the model wrote; reasoning up to ``</think>`` is left out.
@@ -57,6 +60,13 @@ def extract_answer(text: str, format: AnswerFormat, *, complete: bool = True) ->
     if format == "text":
         statement = stated_answer(text, format, complete=complete)
         return None if statement is None else canonical_answer(statement, format)
+    if format == "latex":
+        formula = _stated_formula(text.rpartition("</think>")[2], complete=complete)
+        return None if formula is None else canonical_latex(formula)
+    if format == "sql":
+        from archloom.tools.sql import stated_query  # only those who ask for SQL pay for its modules
+
+        return stated_query(text, complete=complete)
     text = _said(text, format)
     if format == "number":
         number = _number(text, complete=complete)
@@ -75,6 +85,12 @@ def canonical_answer(value: str, format: AnswerFormat) -> str | None:
         return None if number is None else format_number(number)
     if format == "choice":
         return parse_choice(value)
+    if format == "latex":
+        return canonical_latex(value)
+    if format == "sql":
+        from archloom.tools.sql import canonical_sql
+
+        return canonical_sql(value)
     words = " ".join(value.translate(_QUOTES).casefold().replace("`", "").split())
     words = re.sub(r"\*{2,}", "", words)
     return words.strip(_EDGES) or words or None
@@ -124,6 +140,14 @@ def _finals(text: str) -> list[str]:
     places.sort(key=lambda place: place[0])
     found = [read(text[start : start + _LONGEST]) for start, read in places[-_MOST:]]
     return [content for content in found if content]
+
+
+def _stated_formula(text: str, *, complete: bool) -> str | None:
+    """The first formula of the last final statement, or that statement where it marks none; else the last formula."""
+    finals = _finals(text)
+    if not finals:
+        return next(reversed(formulas(text)), None) if complete else None
+    return next(iter(formulas(finals[-1])), finals[-1].partition(". ")[0].rstrip(" ."))
 
 
 def _line(text: str) -> str:

@@ -110,7 +110,7 @@ def _parse(expression: str) -> ast.Expression:
 
 def _value(node: ast.expr, source: str) -> Fraction:
     match node:
-        case ast.Constant():
+        case ast.Constant(value=int() | float()):  # and not the three dots
             return _bounded(Fraction(ast.get_source_segment(source, node) or ""), source)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value(operand, source)

@@ -1,26 +1,26 @@
 """Compares optimizers on a free topology of simulated models: the true score of what they recommend at equal tokens.
 
-    python benchmarks/search/topology.py --out topology.jsonl
-    python benchmarks/search/topology.py --out topology.jsonl --methods race random --seeds 20 --tokens 1000000
+    python benchmarks/search/topology.py --seeds 30
+    python benchmarks/search/topology.py --methods race random --seeds 20 --tokens 1000000
+    python benchmarks/search/topology.py --short
 
 Every run has its own empty store, its own tasks, and the same budget of charged tokens. At shares of that budget, what
 the optimizer recommends is evaluated on tasks that it never sees. Each run is a line of the file; runs that are there
-are not done again, so an interrupted comparison goes on with the same command.
+are not done again, so an interrupted comparison goes on with the same command. What was tried out to improve an
+optimizer was tried on seeds from 100 on (``--first-seed``).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from scipy.stats import t as student
+from records import append, mean, read, shown
 
 from archloom.graphs import Document
 from archloom.nodes import Budget
@@ -32,6 +32,8 @@ from archloom.search.optimizers import make_optimizer
 from archloom.tasks import load_tasks
 
 SHARES = (0.25, 0.5, 1.0)
+SHORT_TOKENS = 60_000
+REFERENCE = "race"
 METHODS: Mapping[str, Mapping[str, object]] = {
     "random": {},
     "race": {"regret": 0.0},
@@ -89,6 +91,8 @@ async def run(method: str, seed: int, *, tokens: int, tasks: int, held_out: int)
         "method": method,
         "seed": seed,
         "tokens": tokens,
+        "tasks": tasks,
+        "held_out": held_out,
         "spent": spent,
         "scores": [truth[point][0] for point in found],
         "deployed_tokens": [truth[point][1] for point in found],
@@ -105,51 +109,51 @@ async def true_score(space: DocumentSpace, point: Point, tasks: Any) -> tuple[fl
     return fmean(cell.value for cell in cells), fmean(cell.tokens for cell in cells)
 
 
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """A row per method: mean true score with its 95% interval over seeds, at each share of the tokens."""
+def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A row per method: mean true score over seeds at each share of the tokens, and how far the first method leads."""
+    methods = [method for method in METHODS if any(row["method"] == method for row in rows)]
+    own = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in methods}
+    shares = " | ".join(f"{share:.0%}" for share in SHARES)
     lines = [
-        "| method | " + " | ".join(f"{share:.0%}" for share in SHARES) + " | deployed tokens | seeds |",
-        "|---" * (len(SHARES) + 3) + "|",
+        f"| method | {shares} | `{REFERENCE}` leads by | tokens a task | seeds |",
+        "|---" * (len(SHARES) + 4) + "|",
     ]
-    for method in METHODS:
-        own = [row for row in rows if row["method"] == method]
-        if not own:
-            continue
-        cells = [_interval([row["scores"][place] for row in own]) for place in range(len(SHARES))]
-        deployed = fmean(row["deployed_tokens"][-1] for row in own)
-        lines.append(f"| {method} | {' | '.join(cells)} | {deployed:.0f} | {len(own)} |")
+    for method, runs in own.items():
+        cells = [shown(mean([row["scores"][place] for row in runs.values()])) for place in range(len(SHARES))]
+        common = [seed for seed in own.get(REFERENCE, {}) if seed in runs] if method != REFERENCE else []
+        leads = [own[REFERENCE][seed]["scores"][-1] - runs[seed]["scores"][-1] for seed in common]
+        deployed = fmean(row["deployed_tokens"][-1] for row in runs.values())
+        lead = shown(mean(leads)) if leads else ""
+        lines.append(f"| {method} | {' | '.join(cells)} | {lead} | {deployed:.0f} | {len(runs)} |")
     return "\n".join([*lines, ""])
-
-
-def _interval(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{fmean(values):.3f}"
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return f"{fmean(values):.3f} ± {half:.3f}"
 
 
 def main() -> None:
     """Runs what is missing and prints markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="file of finished runs, a JSON line each")
+    parser.add_argument("--out", type=Path, default=Path("runs/topology.jsonl"), help="file of finished runs")
     parser.add_argument("--seeds", type=int, default=3, help="runs per method")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first run")
     parser.add_argument("--tokens", type=int, default=400_000, help="charged tokens of a run")
     parser.add_argument("--tasks", type=int, default=40, help="tasks that a search may look at")
     parser.add_argument("--held-out", type=int, default=200, help="tasks on which recommendations are judged")
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--short", action="store_true", help="one seed with few tokens: seconds, and no interval")
+    parser.add_argument("--markdown", action="store_true", help="run nothing, show what the file has")
     args = parser.parse_args()
-    lines = args.out.read_text(encoding="utf-8").splitlines() if args.out.exists() else []
-    rows = [row for row in map(json.loads, lines) if row["tokens"] == args.tokens]
-    done = {(row["method"], row["seed"]) for row in rows}
-    for seed in range(args.seeds):
-        for method in args.methods:
-            if (method, seed) not in done:
-                sizes = {"tokens": args.tokens, "tasks": args.tasks, "held_out": args.held_out}
-                rows.append(asyncio.run(run(method, seed, **sizes)))
-                with args.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(rows[-1]) + "\n")
-                sys.stderr.write(f"{method} {seed}: {rows[-1]['scores']} {rows[-1]['recommended']}\n")
-    sys.stdout.write(markdown(rows))
+    if args.short:
+        args.seeds, args.tokens, args.held_out = 1, SHORT_TOKENS, 100
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    sizes = {"tokens": args.tokens, "tasks": args.tasks, "held_out": args.held_out}
+    done = {(row["method"], row["seed"]): row for row in read(args.out) if sizes.items() <= row.items()}
+    wanted = [(method, seed) for seed in seeds for method in args.methods]
+    for method, seed in () if args.markdown else wanted:
+        if (method, seed) not in done:
+            row = asyncio.run(run(method, seed, **sizes))
+            append(args.out, row)
+            done[method, seed] = row
+            sys.stderr.write(f"{method} {seed}: {row['scores']} {row['recommended']}\n")
+    sys.stdout.write(markdown([done[each] for each in wanted if each in done]))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from archloom.orchestrator.models._client import Client, InProcessClient, Progre
 from archloom.orchestrator.models._costs import CostModel, Kinetics, kinetics
 from archloom.orchestrator.models._limits import Limiter
 from archloom.orchestrator.models._open import every_variable, open_client
+from archloom.orchestrator.models._race import Race
 from archloom.orchestrator.models._sampler import Sampler, Samplers, StoreUse, Surroundings
 from archloom.orchestrator.models._scripted import ReplyFunction, ScriptedClient
 from archloom.orchestrator.models.litellm import LiteLLMClient
@@ -48,6 +49,7 @@ __all__ = [
     "Progress",
     "Pruned",
     "Question",
+    "Race",
     "ReplyFunction",
     "SQLiteStore",
     "SampleStore",

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from archloom.nodes import FailedSample, Sample
 from archloom.orchestrator.models._address import Address
+from archloom.orchestrator.models._client import Progress
 
 Outcome: TypeAlias = Sample | FailedSample
 
@@ -21,14 +22,16 @@ class Flight:
         task: Ends with the sample or how it failed; raises what concerns the whole run.
         waiting: How many wait for it.
         given_up_s: The longest that somebody waited in vain.
+        progress: What is known of the call that is under way.
     """
 
-    __slots__ = ("_answered", "_marked", "_sent_at", "address", "given_up_s", "task", "waiting")
+    __slots__ = ("_answered", "_marked", "_sent_at", "address", "given_up_s", "progress", "task", "waiting")
 
     def __init__(self, address: Address) -> None:
         self.address = address
         self.waiting = 0
         self.given_up_s = -math.inf
+        self.progress: Progress | None = None
         self.task: asyncio.Task[Outcome]
         self._sent_at: float | None = None
         self._answered = False

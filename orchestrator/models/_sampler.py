@@ -28,6 +28,7 @@ from archloom.orchestrator.models._client import Client, Progress, WatchedClient
 from archloom.orchestrator.models._costs import CostModel
 from archloom.orchestrator.models._flight import Flight, Outcome, land
 from archloom.orchestrator.models._limits import Limiter
+from archloom.orchestrator.models._race import Race, Stopped
 from archloom.orchestrator.models.store._protocol import SampleStore
 from archloom.tools.errors import UsageError
 
@@ -169,19 +170,50 @@ class Sampler:
         """
         drawn = await self._draw(wanted, within_s)
         for fallback in self.fallbacks:
-            failed = {address for address, outcome in drawn.items() if isinstance(outcome, FailedSample)}
-            if not failed:
+            again = fallback._instead(wanted, drawn)
+            if not again:
                 break
-            again = {address: fallback._moved(address, wanted[address]) for address in failed}
-            stood_in = await fallback._draw(dict(again.values()), within_s)
-            for address, (there, _) in again.items():
-                outcome = stood_in.get(there)
-                if isinstance(outcome, Sample):
-                    drawn[address] = replace(outcome, model=fallback.client.identity)
-                elif outcome is None:
-                    del drawn[address]
-                else:
-                    drawn[address] = outcome
+            _stand_in(drawn, again, await fallback._draw(dict(again.values()), within_s), fallback)
+        return drawn
+
+    async def race(
+        self,
+        wanted: Mapping[Address, Question],
+        *,
+        first: int,
+        counts: Callable[[Sample], bool],
+        within_s: float = math.inf,
+    ) -> dict[Address, Outcome]:
+        """Draws these samples until the ``first`` that count are there, and stops the others.
+
+        Which are first is decided by recorded latency, as if all had started at once; see :class:`Race` for what the
+        others have used by then. Those under way are cancelled as soon as they have run for longer, and the store
+        keeps how far they had come. A fallback stands in for what failed where too few have come.
+
+        Args:
+            wanted: Where each belongs, and what is asked: one question for all.
+            first: How many that count end it.
+            counts: Whether a sample counts.
+            within_s: The longest that the model may take for one.
+
+        Returns:
+            For each address the sample, what went wrong, or a sample whose ``finish`` is ``cancelled``; those that
+            are late are missing.
+
+        Raises:
+            SearchBudgetError: the charged budget has no room for the call.
+            ModelUnavailableError: the model cannot be used at all, and no fallback can.
+            ReplayMissError: this is a replay, and the store does not hold it.
+            StoreError: the sample cannot be kept.
+        """
+        drawn = await self._race(wanted, Race(first, counts, within_s))
+        for fallback in self.fallbacks:
+            again = fallback._instead(wanted, drawn)
+            came = (each for each in drawn.values() if isinstance(each, Sample))
+            left = first - sum(each.finish != "cancelled" and counts(each) for each in came)
+            if not again or left <= 0:
+                break
+            _stand_in(drawn, again, await fallback._race(dict(again.values()), Race(left, counts, within_s)), fallback)
         return drawn
 
     def _need(self, messages: Messages, sampling: Sampling) -> Usage:
@@ -193,8 +225,14 @@ class Sampler:
     def _cost(self, sample: Completion) -> Usage:
         return self.costs.of_call(sample.tokens_in, sample.tokens_out, estimated=sample.estimated)
 
+    def _instead(
+        self, wanted: Mapping[Address, Question], drawn: Mapping[Address, Outcome]
+    ) -> dict[Address, tuple[Address, Question]]:
+        """For each address where a sample failed the same place in this model's pool."""
+        failed = (address for address, outcome in drawn.items() if isinstance(outcome, FailedSample))
+        return {address: self._moved(address, wanted[address]) for address in failed}
+
     def _moved(self, address: Address, question: Question) -> tuple[Address, Question]:
-        """The same place in this model's pool."""
         own = self.question(question.messages, question.sampling)
         return Address(own.key, address.stream, address.index), own
 
@@ -204,9 +242,7 @@ class Sampler:
         for address, question in wanted.items():
             known = self._known(address, question)
             if known is None:
-                flying = self._flights.get(address)
-                joinable = flying is not None and not flying.task.cancelling()
-                flights[address] = flying if flying and joinable else self._take_off(address, question)
+                flights[address] = self._flight(address, question)
             elif not isinstance(known, Sample) or known.latency_s <= within_s:
                 drawn[address] = known
         if flights:
@@ -215,6 +251,35 @@ class Sampler:
                 if not isinstance(outcome, Sample) or outcome.latency_s <= within_s:
                     drawn[address] = outcome
         return drawn
+
+    async def _race(self, wanted: Mapping[Address, Question], race: Race) -> dict[Address, Outcome]:
+        recording = self._around.use == "record"
+        for address, question in wanted.items():
+            part = None if recording else self._around.store.get(Stopped.of(address).address)
+            if part is not None:
+                race.stopped[address] = part
+            if part is None or self._around.store.get(address) is not None:
+                known = self._known(address, question)
+                if known is not None:
+                    race.arrived[address] = known
+        over_s = race.over_s
+        flights: dict[Address, Flight] = {}
+        for address, question in wanted.items():
+            if not race.decided(address, over_s) and self._known(address, question) is None:
+                flights[address] = self._flight(address, question)
+        let_go = await race.watch(flights, to_the_end=recording) if flights else {}
+        for address, ran_s in let_go.items():
+            flight = flights[address]
+            await asyncio.wait({flight.task})
+            if flight.task.cancelled():
+                there, asked = Stopped.of(address)
+                used = race.used(flight, ran_s, wanted[address].sampling.max_tokens)
+                race.stopped[address] = await self._around.store.put(
+                    there, self.client.identity, used, question=asked, replace=True
+                )
+            else:
+                race.arrived[address] = flight.task.result()
+        return race.results(wanted)
 
     def _known(self, address: Address, question: Question) -> Outcome | None:
         """What the store says, as far as it may be used."""
@@ -231,6 +296,12 @@ class Sampler:
             f"for {str(asked)[:80]!r}; its address is {address.key[:12]}/{address.stream}/{address.index}.",
             hint="Replay with the store that the run wrote, or leave --replay out to draw what is missing.",
         )
+
+    def _flight(self, address: Address, question: Question) -> Flight:
+        """The request for this sample that is under way, or a new one."""
+        flying = self._flights.get(address)
+        joinable = flying is not None and not flying.task.cancelling()
+        return flying if flying and joinable else self._take_off(address, question)
 
     def _take_off(self, address: Address, question: Question) -> Flight:
         flight = Flight(address)
@@ -263,7 +334,10 @@ class Sampler:
         else:
             flight.answered()
             # To those who gave up it was late, and so it must be in every replay.
-            latency_s = round(max(completion.latency_s, flight.given_up_s + _TICK_S), 6)
+            given_up_s = flight.given_up_s
+            if (part := store.get(Stopped.of(address).address)) is not None:
+                given_up_s = max(given_up_s, part.latency_s)
+            latency_s = round(max(completion.latency_s, given_up_s + _TICK_S), 6)
             sample = Sample(**{**vars(completion), "latency_s": latency_s}, index=address.index)
             recording = self._around.use == "record"
             if recording:
@@ -297,6 +371,7 @@ class Sampler:
         refused counts without tokens.
         """
         limiter, charged, progress = self._limiter, self._around.charged, Progress()
+        flight.progress = progress
         passage = await limiter.enter(need.tokens)
         reserved, real, left = ZERO, ZERO, False
         try:
@@ -349,6 +424,23 @@ class Sampler:
                 self._started = True
                 if isinstance(self.client, WatchedClient):
                     self._watch = await self.client.watch().__aenter__()
+
+
+def _stand_in(
+    drawn: dict[Address, Outcome],
+    again: Mapping[Address, tuple[Address, Question]],
+    stood_in: Mapping[Address, Outcome],
+    fallback: Sampler,
+) -> None:
+    """Puts what a fallback gave in the place of what had failed."""
+    for address, (there, _) in again.items():
+        outcome = stood_in.get(there)
+        if isinstance(outcome, Sample):
+            drawn[address] = replace(outcome, model=fallback.client.identity)
+        elif outcome is None:
+            del drawn[address]
+        else:
+            drawn[address] = outcome
 
 
 def wait_s(attempt: int) -> float:

@@ -19,7 +19,7 @@ from archloom.search.optimizers._fit import fit_variances
 from archloom.search.optimizers._posterior import Kernels, Posterior, Variances
 from archloom.search.optimizers._rivals import Mask, may_replace, no_dearer
 
-_DRAWS, _FRONT_DRAWS = 256, 32
+_DRAWS, _LIMIT_DRAWS, _FRONT_DRAWS = 256, 128, 32
 _FIRST_FIT, _REFIT = 32, 1.3
 
 
@@ -35,6 +35,7 @@ class Learner:
         self._objective = objective
         self._cells = cells
         self._fits: dict[tuple[Measure, int], Variances] = {}
+        self._before: dict[Measure, Posterior] = {}
         self._kernels: tuple[tuple[Point, ...], Kernels] = ((), Kernels(np.zeros((0, 0)), np.zeros((0, 0))))
 
     def beliefs(self, points: tuple[Point, ...]) -> Beliefs:
@@ -45,9 +46,13 @@ class Learner:
         costs = {}
         for measure in cost_measures(self._objective):
             observed = self._cells.matrix(measure, configs)
-            posterior = Posterior(_logs(observed), kernels, self._variances(measure))
-            costs[measure] = CostBelief(posterior, observed)
-        return Beliefs(self._objective, scores, Posterior(scores, kernels, self._variances("score")), costs)
+            costs[measure] = CostBelief(self._posterior(measure, _logs(observed), kernels), observed)
+        return Beliefs(self._objective, scores, self._posterior("score", scores, kernels), costs)
+
+    def _posterior(self, measure: Measure, table: Array, kernels: Kernels) -> Posterior:
+        found = Posterior(table, kernels, self._variances(measure), before=self._before.get(measure))
+        self._before[measure] = found
+        return found
 
     def _kernels_of(self, points: tuple[Point, ...]) -> Kernels:
         if points != self._kernels[0]:
@@ -104,11 +109,25 @@ class Draws:
 
     Attributes:
         scores: Score of each candidate; -1 and less where it exceeds a limit, the lower the more it does.
-        winners: The best candidate of each world, or the members of its front.
+        costs: What a wanted front trades against the score; empty where the score alone counts.
+        alive: Candidates that can win.
     """
 
     scores: Array
-    winners: Mask
+    costs: tuple[Array, ...]
+    alive: Mask
+
+    def winners(self, world: int) -> Mask:
+        """The best candidate of a world, or the members of its front."""
+        score = np.where(self.alive, self.scores[:, world], -np.inf)
+        if self.costs:
+            return _front(np.column_stack([score, *(cost[:, world] for cost in self.costs)]))
+        return np.asarray(score == score.max())
+
+    @property
+    def chances(self) -> Array:
+        """The share of worlds in which each candidate wins."""
+        return np.asarray(np.mean([self.winners(world) for world in range(self.scores.shape[1])], axis=0))
 
 
 @dataclass(frozen=True)
@@ -147,17 +166,12 @@ class Beliefs:
 
     def draw(self, rng: np.random.Generator, alive: Mask) -> Draws:
         """Draws possible worlds; only candidates that are alive can win."""
-        draws = _FRONT_DRAWS if self.objective.pareto else _DRAWS
+        draws = _FRONT_DRAWS if self.objective.pareto else _LIMIT_DRAWS if self.costs else _DRAWS
         scores = self.score.draw_values(rng, draws)
         costs = {measure: belief.draw(rng, draws) for measure, belief in self.costs.items()}
         over = excess(self.objective, {"score": scores, **costs})
         scores = np.where(over > 0, -1 - over, scores)
-        can_win = np.where(alive[:, None], scores, -np.inf)
-        winners = can_win == can_win.max(axis=0)
-        if self.objective.pareto:
-            values = np.stack([can_win, *(costs[measure] for measure in front_costs(self.objective))], axis=2)
-            winners = np.column_stack([_front(values[:, world]) for world in range(draws)])
-        return Draws(scores, winners)
+        return Draws(scores, tuple(costs[measure] for measure in front_costs(self.objective)), alive)
 
     def regret(self, draws: Draws) -> float:
         """Expected loss of score for taking a recommended candidate instead of the best that is no cheaper."""

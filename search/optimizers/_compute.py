@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from pydantic import TypeAdapter
 
-from archloom.graphs import Configuration, ModelSpec
-from archloom.nodes import Candidate, Candidates, ModelNode, PromptError, Task
+from archloom.graphs import Configuration, Input, ModelSpec
+from archloom.nodes import Candidate, Candidates, Composite, ModelNode, Node, Part, PromptError, Task
 from archloom.orchestrator.models import CostModel
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point, Space
@@ -55,19 +56,47 @@ class Compute:
         return self.of_configuration(self._space.configuration(point))
 
     def of_configuration(self, configuration: Configuration) -> float:
-        """The same of a workflow."""
+        """The same of a workflow; of alternatives it counts the dearest, of loops all rounds."""
+        return self._of_graph(configuration, ())[0]
+
+    def _of_graph(self, graph: Configuration, handed: Candidates) -> tuple[float, Candidates]:
+        """Compute of a graph, and what it gives."""
         given: dict[str, Candidates] = {}
         total = 0.0
-        for name in configuration.order:
-            node = configuration.nodes[name]
+        for name in graph.order:
+            node = graph.nodes[name]
             shown = tuple(candidate for parent in node.after for candidate in given[parent])
-            count = len(node.longest(shown))
-            given[name] = tuple(Candidate(id=f"{name}#{i}", text="x", answer="x") for i in range(count))
-            if isinstance(node, ModelNode):
-                try:
-                    requests = node.requests(_TASK, shown)
-                except PromptError:  # its prompt needs more than a placeholder
-                    requests = ()
-                for request in requests:
-                    total += request.n * self.of_call(node.model, len(shown) / len(requests))
-        return total
+            if isinstance(node, Input):
+                given[name] = handed
+            elif isinstance(node, Composite):
+                cost, given[name] = self._of_bodies(node, graph.bodies[name], shown)
+                total += cost
+            else:
+                total += self._of_node(node, shown)
+                count = len(node.longest(shown))
+                given[name] = tuple(Candidate(id=f"{name}#{i}", text="x", answer="x") for i in range(count))
+        return total, given[graph.output]
+
+    def _of_bodies(
+        self, node: Composite, bodies: Mapping[str, Configuration], shown: Candidates
+    ) -> tuple[float, Candidates]:
+        spent = dict.fromkeys((part.label for part in node.parts), 0.0)
+
+        def bound(part: Part, given: Candidates, about: Task | None = None) -> Candidates:
+            del about
+            cost, gives = self._of_graph(bodies[part.label], given)
+            spent[part.label] += cost
+            return gives
+
+        gives = node.worst(_TASK, shown, bound)
+        always = sum(spent[part.label] for part in node.parts if not part.alternative)
+        return always + max((spent[part.label] for part in node.parts if part.alternative), default=0.0), gives
+
+    def _of_node(self, node: Node, shown: Candidates) -> float:
+        if not isinstance(node, ModelNode):
+            return 0.0
+        try:
+            requests = node.requests(_TASK, shown)
+        except PromptError:  # its prompt needs more than a placeholder
+            return 0.0
+        return sum(request.n * self.of_call(node.model, len(shown) / len(requests)) for request in requests)

@@ -10,7 +10,7 @@ import numpy as np
 from archloom.graphs import Measure, Objective
 from archloom.orchestrator import Cell
 from archloom.search._cells import Cells
-from archloom.search._objective import Array, best_rows
+from archloom.search._objective import Array, best_rows, cost_measures
 from archloom.search._space import Point, Space
 from archloom.search._statistics import mean_interval, wilson
 from archloom.search.errors import NoEvidenceError
@@ -19,6 +19,8 @@ from archloom.search.optimizers._base import Evidence, Observation, Recommendati
 POOL = 500
 """Candidates considered at a time when a space has more configurations."""
 _PROMISING = 4
+_ALIKE = 8
+"""Tasks on which two must agree to count as equal: two that differ on one task in four do so with chance 0.1."""
 
 
 class History:
@@ -69,8 +71,25 @@ class History:
         if not configs:
             raise NoEvidenceError("Nothing has been observed yet.", hint="Tell the optimizer some cells first.")
         rows = best_rows(self.objective, means)
-        front = tuple(self.space.point(configs[row]) for row in rows)
-        return Recommendation(front[0], self._evidence(configs[rows[0]]), front)
+        best = self._plainest(configs[rows[0]], configs)
+        front = dict.fromkeys([best, *(configs[row] for row in rows[1:])])
+        return Recommendation(self.space.point(best), self._evidence(best), tuple(map(self.space.point, front)))
+
+    def _plainest(self, best: str, configs: Sequence[str]) -> str:
+        """The cheapest of those that scored exactly as the best one on every task that it was seen on.
+
+        A model of scores knows nothing of equality: where more samples or a critic change no answer, what it expects
+        of equals differs a little, and the dearer one may come first.
+        """
+        own = self.cells.matrix("score", [best])[0]
+        seen = ~np.isnan(own)
+        if seen.sum() < _ALIKE:
+            return best
+        same = (self.cells.matrix("score", configs)[:, seen] == own[seen]).all(axis=1)
+        alike = [best, *(config for config, is_same in zip(configs, same, strict=True) if is_same and config != best)]
+        costs = [self.cells.matrix(measure, alike)[:, seen].mean(axis=1) for measure in _costs(self.objective)]
+        cheaper = np.all([cost <= cost[0] for cost in costs], axis=0)
+        return alike[int(np.where(cheaper, costs[0], np.inf).argmin())]
 
     def _evidence(self, config: str) -> Evidence:
         scores = self.cells.matrix("score", [config])
@@ -128,6 +147,10 @@ class History:
         counts = {config: self.cells.n_tasks(config) for config in configs}
         low = {config: wilson(means[config] * counts[config], counts[config]).low for config in configs}
         return sorted(configs, key=low.__getitem__, reverse=True)[:_PROMISING]
+
+
+def _costs(objective: Objective) -> tuple[Measure, ...]:
+    return cost_measures(objective) or ("tokens",)
 
 
 class FullEvaluations(History):

@@ -11,32 +11,31 @@ posterior is linear algebra.
 
 **Task effects are eliminated.** With A the 0/1 matrix of observed cells, m its column sums and
 ``h = 1 / (m + noise/task)``, the precision of f that the data bring is the Schur complement
-``W = (diag(A 1) - A diag(h) A') / noise``, and the information vector is ``b = (Y 1 - A (h * Y'1)) / noise``. Only
-rows with data enter, so with ``W = L L'`` and ``M = I + L' K L`` over those rows, ``cov f = K - K L inv(M) L' K`` and
-``mean f = cov f b``: one factorisation whose size is the number of observed configurations, whatever the number of
-cells.
+``W = (diag(A 1) - A diag(h) A') / noise``, and the information vector is ``b = (Y 1 - A (h * Y'1)) / noise``. With
+``K = G G'`` and ``f = G w``, the precision of w is ``Q = I + G' W G``. Rows with data come first in G, so only their
+block of Q differs from the identity: its size is the number of observed configurations, whatever the number of cells.
+Adding I last keeps Q definite where costs have almost no noise and W is huge. With ``Q = R R'``, ``mean f`` is
+``G inv(Q) G'b`` and a draw of f deviates from it by ``G inv(R') z``.
 
 **Values are finite-population means.** What matters is the mean over *these* T tasks: observed cells are known, the
-others are predicted, and a fully observed configuration is known exactly. With ``s = A h``, values move with f by
-``N = T I - noise W - 1 s'``, for a configuration's own unseen tasks follow its level and the seen ones of others tell
-of their effects. Written out, ``W`` cancels against what the unseen cells add, and with ``M = R R'`` and
-``F = inv(R) (T L' K + noise L')`` the covariance of all values takes one triangular solve and one product::
-
-    T^2 cov = T^2 K - F'F + T noise I - u 1' - 1 u' + (s' cov f s + noise sum(h))
-    u = (T I - noise W) cov f s + noise s
+others are predicted, and a fully observed configuration is known exactly. Given f, the task effects are independent
+with mean ``h * A'(Y - f)`` and variance ``noise * h``, so values are drawn in the order of the model: levels, task
+effects, then what is left of the cells not seen. No covariance of all values is needed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archloom.search._objective import Array
 
 _LEAST_SPREAD = 1e-3  # the first scores may all be equal
-_JITTER = 1e-10
+_JITTER = 1e-12
 
 
 @dataclass(frozen=True)
@@ -83,18 +82,9 @@ class Variances:
         return cls(*(spread * share for share in vars(cls()).values()))
 
 
-def _factor(matrix: Array) -> Array:
-    """Cholesky factor of a covariance or precision, also where rows are known (zero variance), or where almost no
-    noise makes the precision so large that rounding alone would cost it its definiteness."""
-    return _root(matrix + _jitter(matrix) * np.eye(len(matrix)))
-
-
-def _jitter(matrix: Array) -> float:
-    return _JITTER * max(1.0, float(np.abs(np.diag(matrix)).max(initial=0.0)))
-
-
-# The triangular routines of BLAS do a third of the work of numpy's general ones. They are called without SciPy's
-# wrappers, which take longer than a small system does, and imported where they are used: the import takes a while.
+# The triangular routines of BLAS and LAPACK do a third of the work of numpy's general ones. They are called without
+# SciPy's wrappers, which take longer than a small system does, and imported where they are used: the import takes a
+# while.
 
 
 def _root(matrix: Array) -> Array:
@@ -106,6 +96,13 @@ def _root(matrix: Array) -> Array:
     return np.asarray(root)
 
 
+def _add_square(total: Array, factor: Array, weight: float) -> None:
+    """Adds ``weight * factor' factor`` to the lower triangle of a matrix in Fortran's order."""
+    from scipy.linalg.blas import dsyrk
+
+    dsyrk(weight, factor, beta=1.0, c=total, trans=True, lower=True, overwrite_c=True)
+
+
 def _solve(root: Array, right: Array, *, transposed: bool = False) -> Array:
     """``inv(root) right`` for a lower triangular root, or that of its transpose; right is a matrix or a vector."""
     from scipy.linalg.blas import dtrsm, dtrsv
@@ -115,11 +112,11 @@ def _solve(root: Array, right: Array, *, transposed: bool = False) -> Array:
     return np.asarray(dtrsm(1.0, root, right, lower=True, trans_a=int(transposed)))
 
 
-def _multiply(root: Array, other: Array, *, transposed: bool = False, from_right: bool = False) -> Array:
-    """``root other`` for a lower triangular root, or ``root' other``, or ``other root``."""
+def _multiply(root: Array, other: Array, *, from_right: bool = False) -> Array:
+    """``root other`` for a lower triangular root, or ``other root``."""
     from scipy.linalg.blas import dtrmm
 
-    return np.asarray(dtrmm(1.0, root, other, lower=True, trans_a=int(transposed), side=int(from_right)))
+    return np.asarray(dtrmm(1.0, root, other, lower=True, side=int(from_right)))
 
 
 class Posterior:
@@ -129,95 +126,123 @@ class Posterior:
         scores: A row per configuration, a column per task, NaN where nothing has been observed.
         kernels: Of the configurations, in the same order.
         variances: Components of the model.
+        before: Earlier beliefs. Where they had the same prior, its factor is taken over from them.
     """
 
-    def __init__(self, scores: Array, kernels: Kernels, variances: Variances) -> None:
-        self._seen = (~np.isnan(scores)).astype(np.float64)
+    def __init__(
+        self, scores: Array, kernels: Kernels, variances: Variances, *, before: Posterior | None = None
+    ) -> None:
+        seen = ~np.isnan(scores)
         self._centre = float(np.nanmean(scores))
-        self._scores = np.nan_to_num(scores - self._centre)
-        self._prior = kernels.covariance(variances)
+        n = seen.sum(axis=1)
+        self._order = np.argsort(n == 0, kind="stable")
+        self._back = np.argsort(self._order)
+        self._rows = int((n > 0).sum())
+        self._kernels = kernels
         self._variances = variances
-        self._n = self._seen.sum(axis=1)
         self._tasks = scores.shape[1]
-        self._rows = np.flatnonzero(self._n)
+        # All that follows is in the order of ``_order``; of what is per cell, only rows with data are kept.
+        first = self._order[: self._rows]
+        self._n = n[self._order].astype(np.float64)
+        self._seen = seen[first].astype(np.float64)
+        self._scores = np.where(seen[first], scores[first] - self._centre, 0.0)
         # What each task's mean residual is shrunk by: few observations say little about the task.
         self._shrink = 1.0 / (self._seen.sum(axis=0) + variances.noise / variances.task)
+        if before is not None and self._has_prior_of(before):
+            self._prior = before._prior
+
+    def _has_prior_of(self, other: Posterior) -> bool:
+        same = self._kernels is other._kernels and self._variances == other._variances
+        return same and np.array_equal(self._order, other._order)
+
+    @cached_property
+    def _prior(self) -> Array:
+        """G, the factor of the prior covariance; also where two configurations are hardly told apart."""
+        covariance = self._kernels.covariance(self._variances)[np.ix_(self._order, self._order)]
+        spread = max(1.0, float(np.diag(covariance).max()))
+        return _root(covariance + _JITTER * spread * np.eye(len(covariance)))
 
     @cached_property
     def _precision(self) -> Array:
-        """The precision W of f that the data bring, for rows with data."""
-        weighted = self._seen[self._rows] * np.sqrt(self._shrink)
-        return np.asarray((np.diag(self._n[self._rows]) - weighted @ weighted.T) / self._variances.noise)
+        """R, the factor of the precision of w, for rows with data."""
+        root = self._prior[: self._rows, : self._rows]
+        by_task = _multiply(root, (self._seen * np.sqrt(self._shrink)).T, from_right=True)
+        own = root * np.sqrt(self._n[: self._rows, None])
+        precision = np.eye(self._rows, order="F")
+        _add_square(precision, own, 1 / self._variances.noise)
+        _add_square(precision, by_task, -1 / self._variances.noise)
+        return _root(precision)
 
     @cached_property
-    def _data(self) -> tuple[Array, Array]:
-        """L, the factor of the data's precision, and b, the information vector; for rows with data."""
-        seen, noise = self._seen[self._rows], self._variances.noise
-        factor = _factor(self._precision)
-        information = self._scores[self._rows].sum(axis=1) - seen @ (self._shrink * self._scores.sum(axis=0))
-        return factor, information / noise
+    def _learned(self) -> Array:
+        """``inv(R) G'b``: what the data tell of w."""
+        information = self._scores.sum(axis=1) - self._seen @ (self._shrink * self._scores.sum(axis=0))
+        told = self._prior[: self._rows, : self._rows].T @ (information / self._variances.noise)
+        return _solve(self._precision, told)
 
     @cached_property
-    def _solved(self) -> tuple[Array, Array]:
-        """R, the factor of M, and L'K over all configurations."""
-        factor, _ = self._data
-        spread = _multiply(factor, self._prior[:, self._rows].T, transposed=True)
-        inner = _multiply(factor, spread[:, self._rows], from_right=True)
-        return _root(np.eye(len(factor)) + inner), spread
-
-    def _level_cov_times(self, vector: Array) -> Array:
-        """The covariance of f times a vector over rows with data."""
-        root, spread = self._solved
-        learned = _solve(root, _solve(root, spread[:, self._rows] @ vector), transposed=True)
-        return np.asarray(self._prior[:, self._rows] @ vector - spread.T @ learned)
-
-    @cached_property
-    def level_cov(self) -> Array:
-        """Covariance of f."""
-        learned = _solve(*self._solved)
-        return np.asarray(self._prior - learned.T @ learned)
+    def _centred_level(self) -> Array:
+        known = _solve(self._precision, self._learned, transposed=True)
+        return np.asarray(self._prior[:, : self._rows] @ known)
 
     @cached_property
     def level(self) -> Array:
         """Mean of f: how good a configuration is on a task of average difficulty."""
-        return np.asarray(self._centred_level + self._centre)
+        return np.asarray(self._centre + self._centred_level[self._back])
 
-    @cached_property
-    def _centred_level(self) -> Array:
-        return self._level_cov_times(self._data[1])
+    def draw_levels(self, rng: np.random.Generator, draws: int) -> Array:
+        """Joint draws of f: a column per draw."""
+        return np.asarray((self._centre + self._level_draws(rng, draws))[self._back])
+
+    def _level_draws(self, rng: np.random.Generator, draws: int) -> Array:
+        loose = rng.standard_normal((len(self._n), draws))
+        loose[: self._rows] = _solve(self._precision, loose[: self._rows], transposed=True)
+        return self._centred_level[:, None] + _multiply(self._prior, loose)
 
     @cached_property
     def task_effect(self) -> Array:
         """Mean of d: how much easier than average each task is."""
-        return np.asarray(self._shrink * (self._scores.sum(axis=0) - self._seen.T @ self._centred_level))
+        return self._task_effects(self._centred_level[:, None])[:, 0]
+
+    def _task_effects(self, levels: Array) -> Array:
+        """Mean of d given f; a column per draw of f."""
+        left = self._scores.sum(axis=0)[:, None] - self._seen.T @ levels[: self._rows]
+        return np.asarray(self._shrink[:, None] * left)
 
     @cached_property
     def value(self) -> Array:
         """Expected mean score of each configuration over the tasks of this search."""
-        unseen = (self._tasks - self._n) * self._centred_level + (1 - self._seen) @ self.task_effect
-        return np.asarray(self._centre + (self._scores.sum(axis=1) + unseen) / self._tasks)
+        return self._values(self._centred_level[:, None], self.task_effect[:, None])[:, 0]
 
-    @cached_property
-    def value_cov(self) -> Array:
-        """Covariance of the values; zero for what is fully observed."""
-        (root, spread), (factor, _), rows = self._solved, self._data, self._rows
-        noise, tasks, known = self._variances.noise, self._tasks, self._seen @ self._shrink
-        right = tasks * spread
-        right[:, rows] += noise * factor.T
-        solved = _solve(root, right)
-        moved = self._level_cov_times(known[rows])
-        shared = float(known[rows] @ moved[rows]) + noise * float(self._shrink.sum())
-        own = tasks * moved + noise * known
-        own[rows] -= noise * (factor @ (factor.T @ moved[rows]))
-        alone = np.full(len(own), tasks * noise)
-        alone[rows] += noise**2 * _jitter(self._precision)  # what L L' has and W has not
-        covariance = tasks**2 * self._prior - solved.T @ solved + np.diag(alone)
-        return np.asarray((covariance - own[:, None] - own + shared) / tasks**2)
+    def _values(self, levels: Array, effects: Array) -> Array:
+        """Mean scores over all tasks, given levels and task effects and but for the noise of cells not seen."""
+        sums = (self._tasks - self._n)[:, None] * levels + effects.sum(axis=0)
+        sums[: self._rows] += self._scores.sum(axis=1)[:, None] - self._seen @ effects
+        return np.asarray((self._centre + sums / self._tasks)[self._back])
+
+    def value_cov(self, rows: Sequence[int] | NDArray[np.intp]) -> Array:
+        """Covariance of the values of these configurations; zero for what is fully observed."""
+        places = self._back[np.asarray(rows, dtype=np.intp)]
+        unseen = np.ones((len(places), self._tasks))
+        with_data = places < self._rows
+        unseen[with_data] -= self._seen[places[with_data]]
+        noise = self._variances.noise
+        # What the values move by with each level: their own, and the task effects, of which others' levels tell.
+        moved = (self._tasks - self._n[places])[:, None] * self._prior[places]
+        moved[:, : self._rows] -= (unseen * self._shrink) @ self._seen.T @ self._prior[: self._rows, : self._rows]
+        known, open_ = _solve(self._precision, moved[:, : self._rows].T), moved[:, self._rows :]
+        covariance = known.T @ known + open_ @ open_.T
+        covariance += noise * (unseen * self._shrink) @ unseen.T + noise * np.diag(self._tasks - self._n[places])
+        return np.asarray(covariance / self._tasks**2)
 
     def draw_values(self, rng: np.random.Generator, draws: int) -> Array:
         """Joint draws of all values: a column per draw."""
-        root = _factor(self.value_cov)
-        return self.value[:, None] + _multiply(root, rng.standard_normal((len(root), draws)))
+        noise = self._variances.noise
+        levels = self._level_draws(rng, draws)
+        own = rng.standard_normal((self._tasks, draws))
+        effects = self._task_effects(levels) + np.sqrt(noise * self._shrink)[:, None] * own
+        rest = np.sqrt(noise * (self._tasks - self._n[self._back]))[:, None] / self._tasks
+        return np.asarray(self._values(levels, effects) + rest * rng.standard_normal(levels.shape))
 
     @cached_property
     def _predicted(self) -> Array:
@@ -234,25 +259,21 @@ class Posterior:
 
     def draw_totals(self, rng: np.random.Generator, draws: int, observed: Array) -> Array:
         """Joint draws of mean costs, where this posterior is over log costs: a column per draw."""
-        root = _factor(self.level_cov)
-        return self._totals(observed, _multiply(root, rng.standard_normal((len(root), draws))))
+        return self._totals(observed, self.draw_levels(rng, draws) - self.level[:, None])
 
     def _totals(self, observed: Array, deviations: Array) -> Array:
         """Mean costs when the levels of log cost deviate so from what is expected of them."""
-        known, predicted = np.nan_to_num(observed), self._predicted
+        open_ = np.isnan(observed)
+        known, predicted = np.where(open_, 0.0, observed), self._predicted
+        unseen = np.where(open_, predicted, 0.0).sum(axis=1)
         # Duan's smearing (1983): the exponential of a mean logarithm falls short of the mean by a common factor.
-        smear = float(known.sum() / (predicted * self._seen).sum())
-        unseen = smear * (predicted * (1 - self._seen)).sum(axis=1)
-        return np.asarray((known.sum(axis=1)[:, None] + unseen[:, None] * np.exp(deviations)) / self._tasks)
+        smear = float(known.sum()) / (float(predicted.sum()) - float(unseen.sum()))
+        return np.asarray((known.sum(axis=1)[:, None] + smear * unseen[:, None] * np.exp(deviations)) / self._tasks)
 
     def deviance(self) -> float:
         """Minus twice the log marginal likelihood of the observed scores, but for a constant."""
-        _, information = self._data
-        root, spread = self._solved
         noise, seen_total = self._variances.noise, float(self._n.sum())
-        pooled = spread[:, self._rows] @ information
-        explained = information @ self._prior[np.ix_(self._rows, self._rows)] @ information
-        explained -= float((_solve(root, pooled) ** 2).sum())
         squares = float((self._scores**2).sum() - (self._shrink * self._scores.sum(axis=0) ** 2).sum()) / noise
         logs = seen_total * np.log(noise) - float(np.log(self._shrink * noise / self._variances.task).sum())
-        return float(logs + squares + 2 * np.log(np.diag(root)).sum() - explained)
+        logs += 2 * float(np.log(np.diag(self._precision)).sum())
+        return float(logs + squares - self._learned @ self._learned)

@@ -28,7 +28,7 @@ Errors, one tree::
     ├── TaskError                 exit 2: a task set cannot be loaded
     │   └── UnknownTaskSetError, TaskFileError, TooFewTasksError
     ├── NodeError                 a node could not do its work; the cell is recorded as failed
-    │   ├── TooFewSamplesError, NoCandidatesError, UnparsedError, PromptError
+    │   ├── TooFewSamplesError, NoCandidatesError, UnparsedError, PromptError, BodyFailedError
     │   └── BudgetReachedError    a task's budget has no room for another call
     ├── ModelCallError            one request failed, with its class
     ├── ModelUnavailableError     a model cannot be used at all

@@ -11,7 +11,9 @@ from archloom.tasks.text2sql._predictions import (
     read_predictions,
     write_predictions,
 )
-from archloom.tasks.text2sql._questions import Question, read_bird, read_defog, read_lines, read_spider
+from archloom.tasks.text2sql._questions import UNANSWERABLE, Question, read_bird, read_defog, read_lines, read_spider
+from archloom.tasks.text2sql._simulated import simulated_marks, simulated_number, simulated_query
+from archloom.tasks.text2sql._task import text2sql_task
 from archloom.tasks.text2sql._timing import RVes
 from archloom.tasks.text2sql._verdict import Gold, Outcome, SqlScorer, Verdict
 
@@ -31,6 +33,7 @@ __all__ = [
     "SpiderExec",
     "SqlScorer",
     "Text2SqlTasks",
+    "UNANSWERABLE",
     "Verdict",
     "evaluate_predictions",
     "load_text2sql",
@@ -39,8 +42,12 @@ __all__ = [
     "read_lines",
     "read_predictions",
     "read_spider",
+    "simulated_marks",
+    "simulated_number",
+    "simulated_query",
     "sql_metric_names",
     "sql_scorer",
     "text2sql_loader",
+    "text2sql_task",
     "write_predictions",
 ]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from archloom.nodes import Spec, Task
+from archloom.nodes import Spec
 from archloom.tasks._registry import Loader
 from archloom.tasks._spec import format_spec, parse_spec
 from archloom.tasks._task_set import Example, TaskSet, distinct
@@ -21,13 +20,14 @@ from archloom.tasks.errors import TaskError, TaskFileError, UnknownTaskSetError
 from archloom.tasks.text2sql._execution import LIMITS, Databases
 from archloom.tasks.text2sql._metrics import sql_scorer
 from archloom.tasks.text2sql._questions import Question, read_bird, read_defog, read_lines, read_spider
+from archloom.tasks.text2sql._simulated import simulated_marks
+from archloom.tasks.text2sql._task import text2sql_task
 from archloom.tasks.text2sql._verdict import Gold
-from archloom.tools import ToolError, suggest
-from archloom.tools.sql import Database, Samples, Schema, SqlFailure, open_database, render_schema, sample_values
+from archloom.tools import suggest
+from archloom.tools.sql import Database, SqlFailure, open_database
 
 _AT_ONCE = 8
 _SUFFIXES = (".sqlite", ".sqlite3", ".db")
-_LANGUAGES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 _log = logging.getLogger(__name__)
 
 
@@ -44,6 +44,8 @@ class Parameters(Spec):
     """Most tokens of the schema in each question; 0 leaves it out."""
     check: bool = True
     """Run the golds once, and leave out the tasks whose gold fails."""
+    simulated: bool = False
+    """Mark the questions so that simulated models know the golds."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,10 @@ def load_text2sql(prefix: str, rest: str, base: Path) -> Text2SqlTasks:
     left_out = {each.id: each for each in _unusable(questions, databases, check=parameters.check)}
     _warn(f"{prefix}:{name}", left_out, questions)
     scorer = sql_scorer(parameters.metric or layout.metric, databases)
-    examples = [_example(each, databases, parameters) for each in questions if each.id not in left_out]
+    usable = [each for each in questions if each.id not in left_out]
+    examples = list(_examples(usable, databases, parameters, file.stem))
     spec = format_spec(prefix, Path(name).as_posix(), given) if given else f"{prefix}:{Path(name).as_posix()}"
-    tasks = TaskSet(spec, "text", distinct(examples, name=spec), scorer)
+    tasks = TaskSet(spec, "sql", distinct(examples, name=spec), scorer)
     return Text2SqlTasks(tasks, tuple(questions), databases, tuple(left_out.values()))
 
 
@@ -135,14 +138,6 @@ def text2sql_loader(prefix: str) -> Loader:
         return load_text2sql(prefix, rest, base).tasks
 
     return load
-
-
-@lru_cache(maxsize=256)
-def _schema_of(location: str) -> tuple[Schema, Samples]:
-    """Tables and sample values of a database, read once."""
-    database = open_database(location)
-    schema = database.schema()
-    return schema, sample_values(database, schema)
 
 
 def _parameters(prefix: str, name: str, given: dict[str, str]) -> Parameters:
@@ -238,30 +233,18 @@ def _warn(name: str, left_out: dict[str, LeftOut], questions: Sequence[Question]
     _log.warning("%s; the first is %s: %s", summary, first.id, first.detail)
 
 
-def _example(question: Question, databases: Databases, parameters: Parameters) -> Example:
-    location = databases[question.gold.db_id][0]
-    database = open_database(location)
-    parts = [
-        f"Write one {_LANGUAGES[database.dialect]} query that answers the question. "
-        "Give it in a block that starts with ```sql and ends with ```."
-    ]
-    if parameters.schema_tokens:
-        try:
-            schema, samples = _schema_of(location)
-        except ToolError as exc:
-            raise TaskError(f"{question.id}: {exc.message}", hint=exc.hint) from exc
-        text = render_schema(schema, question=question.question, tokens=parameters.schema_tokens, samples=samples)
-        parts.append(f"Tables:\n{text}")
-    if question.evidence:
-        parts.append(f"Evidence: {question.evidence}")
-    parts.append(f"Question: {question.question}")
-    context = {
-        "db_id": question.gold.db_id,
-        "database": location,
-        "dialect": database.dialect,
-        "asked": question.question,
-        "evidence": question.evidence,
-    }
-    message = {"role": "user", "content": "\n\n".join(parts)}
-    task = Task(question.id, (message,), context)
-    return Example(task, question.gold.target(difficulty=question.difficulty))
+def _examples(
+    questions: Sequence[Question], databases: Databases, parameters: Parameters, set_name: str
+) -> Iterator[Example]:
+    """The tasks with their targets; where models are simulated, with the marks by which these know the golds."""
+    marks = simulated_marks(set_name, questions) if parameters.simulated else {}
+    for question in questions:
+        task = text2sql_task(
+            " ".join(filter(None, (marks.get(question.id), question.question))),
+            databases[question.gold.db_id][0],
+            evidence=question.evidence,
+            id=question.id,
+            db_id=question.gold.db_id,
+            schema_tokens=parameters.schema_tokens,
+        )
+        yield Example(task, question.gold.target(difficulty=question.difficulty))

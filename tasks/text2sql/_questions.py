@@ -13,6 +13,9 @@ from archloom.tasks.errors import TaskFileError
 from archloom.tasks.text2sql._execution import abstains
 from archloom.tasks.text2sql._verdict import Gold
 
+UNANSWERABLE = "SELECT 'unanswerable'"
+"""The query that says that a database does not hold the answer."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -95,21 +98,26 @@ def read_defog(path: Path) -> list[Question]:
 def read_lines(path: Path) -> list[Question]:
     """A user's questions, one JSON object a line: ``question``, ``sql`` (one query, or a list of accepted ones).
 
-    A line may have ``id``, ``evidence``, ``difficulty``, and ``database``, which names its database file.
+    A line may have ``id``, ``evidence``, ``difficulty``, ``database``, which names its database file, and
+    ``unanswerable``, which stands in the place of ``sql`` where the database does not hold the answer.
 
     Raises:
         TaskFileError: with every line that is none.
     """
 
     def read(row: Row, question: str, problems: Problems) -> Question | None:
-        sql = row.values.get("sql")
+        unanswerable = row.values.get("unanswerable") is True
+        sql = row.values.get("sql", [UNANSWERABLE] if unanswerable else None)
         listed = sql if isinstance(sql, list) else [sql]
         golds = tuple(each for each in listed if isinstance(each, str))
         if not golds or len(golds) < len(listed):
             problems.add(row.place, "field 'sql' must be a query or a list of queries")
             return None
+        if unanswerable and not all(map(abstains, golds)):
+            problems.add(row.place, "field 'sql' of an unanswerable question must read no table; leave it out")
+            return None
         named = {name: str(row.values.get(name) or "") for name in ("id", "database", "evidence", "difficulty")}
-        gold = Gold(named["database"], golds)
+        gold = Gold(named["database"], golds, unanswerable)
         id_ = named["id"] or f"{path.stem}-{row.number:04}"
         return Question(id_, question, gold, named["evidence"], named["difficulty"])
 

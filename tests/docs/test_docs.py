@@ -120,7 +120,7 @@ def sections() -> dict[str, str]:
 
 def problem_codes() -> set[str]:
     """Codes of problems of documents, which are written where a problem is found."""
-    sources = (path.read_text() for path in (ROOT / "graphs").glob("_*.py"))
+    sources = (path.read_text() for path in (ROOT / "graphs").rglob("_*.py"))
     return {code for source in sources for code in re.findall(r'"(E\d{3})"', source)}
 
 

@@ -107,7 +107,7 @@ def test_uses_of_library_graphs_are_accepted(schema: Draft202012Validator, name:
     given = {key: each.get("default", "m") for key, each in library_graph(name)["parameters"].items()}  # type: ignore[union-attr]
     data = {
         "archloom": 1,
-        "models": {"m": {"provider": "scripted"}},
+        "models": {"m": {"provider": "simulated"}},  # which can do all that some graphs ask for
         "nodes": {"x": {"use": name, "with": given}},
         "output": "x",
     }

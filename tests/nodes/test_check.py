@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Never
 
 import pytest
 
-from archloom.nodes import Candidate, Candidates, Check, Context, NodeError
+from archloom.nodes import Candidate, Candidates, Check, Context, Executed, NodeError, Task, Vote
 from archloom.testing._context import FakeContext
 from archloom.tools import (
     ExecResult,
@@ -14,13 +15,15 @@ from archloom.tools import (
     SandboxLevel,
     SandboxUnavailableError,
     ToolError,
-    python_command,
     sandbox,
 )
+from archloom.tools.code import CodingTask
 
 QUESTION = "What is 7 times 8?"
 CALCULATOR = Check(tool="calculator", after=("draft",))
 PYTHON = Check(tool="python", after=("draft",))
+TESTS = Check(tool="tests", after=("draft",), timeout_s=5)
+CODING = CodingTask("double", public_tests=("assert double(2) == 4", "assert double(3) == 6"))
 
 
 def candidates(*answers: str | None) -> Candidates:
@@ -40,7 +43,6 @@ class RecordingSandbox:
 
     def __init__(self, result: ExecResult | Exception) -> None:
         self.programs: list[str] = []
-        self.commands: list[list[str]] = []
         self.timeouts: list[float] = []
         self._result = result
 
@@ -48,17 +50,22 @@ class RecordingSandbox:
     def level(self) -> SandboxLevel:
         return "none"
 
-    async def exec(
+    async def exec(self, *args: object, **options: object) -> ExecResult:
+        raise AssertionError("a check runs Python, and no other commands")
+
+    def workspace(self, **options: object) -> Never:
+        raise AssertionError("a check needs no workspace")
+
+    async def python(
         self,
-        cmd: Sequence[str],
+        program: str,
         *,
-        files: Mapping[str, str] = {},
+        files: Mapping[str, str | bytes] = {},
         stdin: str = "",
         timeout_s: float = 10.0,
         output_limit: int = 65536,
     ) -> ExecResult:
-        self.programs += files.values()
-        self.commands.append(list(cmd))
+        self.programs.append(program)
         self.timeouts.append(timeout_s)
         if isinstance(self._result, Exception):
             raise self._result
@@ -147,13 +154,12 @@ async def test_python_judges_by_the_programs_end_and_output(
     assert noted(ctx) == ([] if event is None else [event, "none_passed"])
 
 
-async def test_python_runs_the_program_of_each_candidate_isolated_and_within_its_time() -> None:
+async def test_python_runs_the_program_of_each_candidate_within_its_time() -> None:
     box = RecordingSandbox(result())
     ctx = FakeContext(QUESTION, sandbox=box)
     given = (program("a = 1"), program("b = 2", id="draft#1"))
     await Check(tool="python", timeout_s=3).run(ctx.task, given, ctx)
     assert box.programs == ["a = 1\n", "b = 2\n"]
-    assert box.commands == [[*python_command(), "main.py"]] * 2
     assert box.timeouts == [3, 3]
 
 
@@ -174,12 +180,15 @@ async def test_a_sandbox_that_fails_fails_the_node_and_no_candidate(error: ToolE
     assert caught.value is error
 
 
-async def test_python_in_the_real_sandbox() -> None:
-    box: Sandbox
+@pytest.fixture
+def box() -> Sandbox:
     try:
-        box = sandbox()
+        return sandbox()
     except SandboxUnavailableError as exc:
         pytest.skip(str(exc))
+
+
+async def test_python_in_the_real_sandbox(box: Sandbox) -> None:
     ctx = FakeContext(QUESTION, sandbox=box)
     given = (
         program("print(7 * 8)", "56", id="right"),
@@ -193,6 +202,67 @@ async def test_python_in_the_real_sandbox() -> None:
     assert ctx.notes[1].fields["detail"] == "ModuleNotFoundError: No module named 'archloom_is_not_here'"
 
 
+async def test_public_tests_accept_score_and_say_what_fails(box: Sandbox) -> None:
+    ctx = FakeContext(Task.ask("Double it.", **CODING.context()), sandbox=box)
+    given = (
+        program("def double(x): return x + x", id="right"),
+        program("def double(x): return x * x", id="half"),
+        program("def double(x): return [][x]", id="broken"),
+        Candidate("prose", "I cannot."),
+    )
+    judged = await Check(tool="tests", keep="all").run(ctx.task, given, ctx)
+    assert [(each.id, each.accepted, each.score) for each in judged] == [
+        ("right", True, 1.0), ("half", False, 0.5), ("broken", False, 0.0), ("prose", False, 0.0)
+    ]  # fmt: skip
+    assert [each.executed for each in judged] == [
+        Executed("ok", "passed"),
+        Executed("failed", None, "assert double(3) == 6\ndouble(3) returned 9"),
+        Executed("error", None, "assert double(2) == 4\nIndexError: list index out of range"),
+        Executed("no_program"),
+    ]
+    assert noted(ctx) == ["failed", "error", "no_program"]
+    assert ctx.notes[0].fields == {
+        "tool": "tests", "candidate": "half", "detail": "assert double(3) == 6\ndouble(3) returned 9",
+    }  # fmt: skip
+    assert [each.id for each in await TESTS.run(ctx.task, given, ctx)] == ["right"]
+
+
+async def test_a_vote_after_the_tests_is_for_a_program_that_passed(box: Sandbox) -> None:
+    ctx = FakeContext(Task.ask("Double it.", **CODING.context()), sandbox=box)
+    wrong = "def double(x): return x"
+    given = (program(wrong, id="a"), program(wrong, id="b"), program("double = lambda x: 2 * x", id="right"))
+    judged = await Check(tool="tests", keep="all").run(ctx.task, given, ctx)
+    [best] = await Vote(after=("tested",)).run(ctx.task, judged, ctx)
+    assert best.id == "right"
+
+
+async def test_a_program_may_continue_the_prompt_of_its_task(box: Sandbox) -> None:
+    coding = CodingTask(
+        "double", "import math\n\ndef double(x):\n", setup="import cmath", public_tests=CODING.public_tests
+    )
+    ctx = FakeContext(Task.ask("Double it.", **coding.context()), sandbox=box)
+    [judged] = await TESTS.run(ctx.task, (Candidate("a", "    return math.prod([2, x])"),), ctx)
+    assert judged.accepted
+
+
+@pytest.mark.parametrize("context", [{}, CodingTask("double").context(), {**CODING.context(), "language": "java"}])
+async def test_a_task_without_public_tests_is_not_judged(context: dict[str, object]) -> None:
+    ctx = FakeContext(Task.ask("Double it.", **context))
+    given = (program("def double(x): return x"),)
+    assert await Check(tool="tests", on_none="fail").run(ctx.task, given, ctx) == given
+    assert [(note.what, note.fields["why"]) for note in ctx.notes] == [
+        ("not_applicable", "the task has no public tests")
+    ]
+
+
+async def test_a_sandbox_that_fails_fails_the_tests_and_no_candidate() -> None:
+    error = ToolError("bubblewrap broke")
+    ctx = FakeContext(Task.ask("Double it.", **CODING.context()), sandbox=RecordingSandbox(error))
+    with pytest.raises(ToolError) as caught:
+        await TESTS.run(ctx.task, (program("def double(x): return x"),), ctx)
+    assert caught.value is error
+
+
 def test_a_check_asks_no_model() -> None:
     ctx = FakeContext(QUESTION)
     assert CALCULATOR.requests(ctx.task, candidates("56")) == ()
@@ -202,3 +272,5 @@ async def test_no_candidates_are_no_failure_of_the_check() -> None:
     ctx = FakeContext(QUESTION)
     assert await CALCULATOR.run(ctx.task, (), ctx) == ()
     assert await PYTHON.run(ctx.task, (), ctx) == ()
+    ctx = FakeContext(Task.ask("Double it.", **CODING.context()))
+    assert await TESTS.run(ctx.task, (), ctx) == ()

@@ -234,9 +234,10 @@ class TestVerifierAndCritic:
         assert ctx.notes == ["none_passed"]
 
     async def test_unreadable_verdicts_are_no_verdicts(self) -> None:
-        ctx = Scripted(lambda prompt, index: ["Looks good to me", "Verdict: correct"][index])
+        ctx = Scripted(lambda prompt, index: "Verdict: correct" if index == 1 else "Looks good to me")
         out = await Verifier(model="m", after=("d",), votes=2).run(TASK, candidates("1"), ctx)
         assert out[0].score == 1.0
+        assert ctx.notes == ["unparsed"]
         none = await Verifier(model="m", after=("d",), keep="all").run(
             TASK, candidates("1"), Scripted(lambda p, i: "?")
         )

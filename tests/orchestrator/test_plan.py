@@ -77,8 +77,8 @@ DRAFT = Generator(model="m", samples=3, max_tokens=10)
 @pytest.mark.parametrize(
     ("judge", "calls"),
     [
-        (Critic(model="m", after=("draft",)), (1, 3)),
-        (Verifier(model="m", after=("draft",), votes=4), (4, 12)),
+        (Critic(model="m", after=("draft",)), (1, 6)),
+        (Verifier(model="m", after=("draft",), votes=4), (4, 24)),
         (Ranker(model="m", after=("draft",), reasks=2), (0, 3)),
         (Fuser(model="m", after=("draft",), samples=2), (2, 2)),
         (Fuser(model="m", after=("draft",), prompt="{{ question }} {{ candidates[2].text }}"), (0, 1)),

@@ -1,4 +1,4 @@
-"""Decisions as recorded: faster algebra must not change them."""
+"""Decisions as recorded: faster algebra must not change them. Other draws or batches do: record them anew, on purpose."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def table() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     ("objective", "recorded"),
     [
-        pytest.param(Objective(), "3f5e02874b2b3f83", id="score"),
-        pytest.param(Objective(within=Limits(cost_usd=2.0)), "83ffcb77bdfdafdf", id="within a limit"),
-        pytest.param(Objective(pareto=("score", "cost_usd")), "063cad7a21013b9b", id="front"),
+        pytest.param(Objective(), "a6c8109701156f44", id="score"),
+        pytest.param(Objective(within=Limits(cost_usd=2.0)), "bdf7d2f4a055f5b8", id="within a limit"),
+        pytest.param(Objective(pareto=("score", "cost_usd")), "8b568fa34fff2c8e", id="front"),
     ],
 )
 def test_race_asks_what_it_asked_when_this_was_recorded(objective: Objective, recorded: str) -> None:

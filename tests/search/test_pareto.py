@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from archloom.search._pareto import hypervolume, non_dominated
+from archloom.search._pareto import covered, hypervolume, non_dominated
 
 SMALL = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])  # few values, so that ties happen
 TABLES = st.tuples(st.integers(1, 12), st.integers(1, 3)).flatmap(lambda shape: arrays(float, shape, elements=SMALL))
@@ -52,6 +52,20 @@ def test_hypervolume_is_the_share_of_a_grid_that_is_covered(values: np.ndarray) 
     values = np.round(values * 20) / 20
     covered = ((values[:, None, 0] > cells[:, 0]) & (values[:, None, 1:] < cells[:, 1:]).all(axis=2)).any(axis=0)
     assert hypervolume(values, [0.0, 1.0, 1.0]) == pytest.approx(covered.mean())
+
+
+@given(arrays(float, st.tuples(st.integers(1, 6), st.just(2)), elements=SMALL), st.floats(0.1, 1e4))
+def test_coverage_is_the_brute_force_area_whatever_the_unit_of_cost(values: np.ndarray, unit: float) -> None:
+    dearest = max(values[:, 1].max(), 0.25)
+    everything = np.vstack([values, [[0.0, dearest]]]) * [1.0, unit]
+    side = np.arange(100) / 100 + 0.005  # a grid that no value falls on
+    score, cost = (axis.ravel() for axis in np.meshgrid(side, dearest * side))
+    inside = ((score < values[:, :1]) & (cost > values[:, 1:])).any(axis=0)
+    assert covered(values * [1.0, unit], everything) == pytest.approx(inside.mean(), abs=0.02)
+
+
+def test_coverage_of_free_configurations_is_their_score() -> None:
+    assert covered([[0.4, 0.0]], [[0.4, 0.0], [0.3, 0.0]]) == pytest.approx(0.4)
 
 
 @given(TABLES)

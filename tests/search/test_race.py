@@ -70,7 +70,7 @@ def test_beliefs_are_those_of_the_joint_gaussian(scores: np.ndarray) -> None:
     posterior = Posterior(scores, kernels(), VARIANCES)
     mean, covariance, deviance = dense(scores)
     np.testing.assert_allclose(posterior.value, mean, atol=1e-7)
-    np.testing.assert_allclose(posterior.value_cov, covariance, atol=1e-7)
+    np.testing.assert_allclose(posterior.value_cov(range(9)), covariance, atol=1e-7)
     assert posterior.deviance() == pytest.approx(deviance, abs=1e-5)
 
 
@@ -79,8 +79,10 @@ def test_what_is_fully_observed_is_known() -> None:
     scores[4] = [1, 0, 1, 1, 0, 1]
     posterior = Posterior(scores, kernels(), VARIANCES)
     assert posterior.value[4] == pytest.approx(4 / 6)
-    assert posterior.value_cov[4, 4] == pytest.approx(0, abs=1e-12)
-    assert posterior.value_cov[0, 0] > 0.01
+    known, open_ = np.diag(posterior.value_cov([4, 0]))
+    assert known == pytest.approx(0, abs=1e-12)
+    assert open_ > 0.01
+    assert np.ptp(posterior.draw_values(np.random.default_rng(0), 50)[4]) == pytest.approx(0, abs=1e-12)
 
 
 def test_draws_have_the_mean_and_covariance_of_the_beliefs() -> None:
@@ -89,7 +91,7 @@ def test_draws_have_the_mean_and_covariance_of_the_beliefs() -> None:
     posterior = Posterior(scores, kernels(), VARIANCES)
     draws = posterior.draw_values(np.random.default_rng(1), 20_000)
     np.testing.assert_allclose(draws.mean(axis=1), posterior.value, atol=0.01)
-    np.testing.assert_allclose(np.cov(draws), posterior.value_cov, atol=0.002)
+    np.testing.assert_allclose(np.cov(draws), posterior.value_cov(range(9)), atol=0.0007)
 
 
 def test_fitted_variances_find_what_made_the_table() -> None:
@@ -221,14 +223,17 @@ def test_the_first_design_keeps_to_the_rules() -> None:
     assert shown == {(axis, index) for axis, size in enumerate((2, 3, 2, 2)) for index in range(size)}
 
 
-def test_after_the_design_it_takes_the_next_tasks_of_the_common_order() -> None:
-    optimizer = make_optimizer("race", WIDE, TASKS, Objective(), options={"first_tasks": 3, "batch": 5, "regret": 0})
+@pytest.mark.parametrize("glance", [1, 2, 4])
+def test_after_the_design_it_takes_the_next_tasks_of_the_common_order(glance: int) -> None:
+    """Half as many as were seen before, not fewer than a glance, and not more than a batch."""
+    options = {"first_tasks": 3, "batch": 5, "regret": 0, "glance": glance}
+    optimizer = make_optimizer("race", WIDE, TASKS, Objective(), options=options)
     first, *rest = search(optimizer, world(0))
     assert {observation.task_ids for observation in first} == {TASKS[:3]}
     done = {observation.point: 3 for observation in first}
     for (observation,) in rest:
         begin = done.get(observation.point, 0)
-        assert observation.task_ids == TASKS[begin : begin + 5]
+        assert observation.task_ids == TASKS[begin : begin + min(5, max(glance, begin // 2))]
         done[observation.point] = begin + len(observation.task_ids)
 
 
@@ -238,14 +243,16 @@ def test_without_a_regret_to_stop_at_it_observes_everything() -> None:
     assert sum(len(item.task_ids) for step in steps for item in step) == 24 * len(TASKS)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_it_stops_early_with_a_regret_as_small_as_asked(seed: int) -> None:
-    observe = world(seed)
-    optimizer = make_optimizer("race", WIDE, TASKS, Objective(), seed=seed, options={"regret": 0.01})
-    steps = search(optimizer, observe)
-    assert sum(len(item.task_ids) for step in steps for item in step) < 0.7 * 24 * len(TASKS)
-    truth = {point: mean[0] for point, mean in means(observe).items()}
-    assert max(truth.values()) - truth[optimizer.recommend().point] <= 0.02
+def test_it_stops_early_with_a_mean_regret_as_small_as_asked() -> None:
+    regrets = []
+    for seed in range(8):
+        observe = world(seed)
+        optimizer = make_optimizer("race", WIDE, TASKS, Objective(), seed=seed, options={"regret": 0.01})
+        steps = search(optimizer, observe)
+        assert sum(len(item.task_ids) for step in steps for item in step) < 0.5 * 24 * len(TASKS)
+        truth = {point: mean[0] for point, mean in means(observe).items()}
+        regrets.append(max(truth.values()) - truth[optimizer.recommend().point])
+    assert np.mean(regrets) <= 0.01
 
 
 def test_with_the_same_cells_it_beats_random_search() -> None:
@@ -271,25 +278,26 @@ def test_a_limit_turns_it_from_what_is_too_dear(seed: int) -> None:
         return float(np.mean([truth[item.point][1] > limit for step in rest for item in step]))
 
     found: list[np.ndarray] = []
-    assert dear_share(Objective(within=Limits(cost_usd=limit))) < 0.6 * dear_share(Objective())
+    assert dear_share(Objective(within=Limits(cost_usd=limit))) < 0.8 * dear_share(Objective())
     assert found[0][1] <= limit
     assert max(score for score, cost in truth.values() if cost <= limit) - found[0][0] < 0.05
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_for_a_front_it_observes_the_front_and_finds_it(seed: int) -> None:
-    observe = world(seed)
-    truth = means(observe)
-    true_front = non_dominated(list(truth.values()))
-    optimizer = make_optimizer(
-        "race", WIDE, TASKS, Objective(pareto=("score", "cost_usd")), seed=seed, options={"regret": 0}
-    )
-    steps = search(optimizer, observe, cells=400)
-    tasks = np.array([sum(len(i.task_ids) for step in steps for i in step if i.point == p) for p in truth])
-    assert tasks[true_front].mean() > 1.4 * tasks[~true_front].mean()
-    front = [truth[point] for point in optimizer.recommend().front]
-    for score, cost in truth.values():
-        assert score - max(s for s, c in front if c <= cost + 1e-9) < 0.04
+def test_for_a_front_it_observes_the_front_and_finds_it() -> None:
+    gaps = []
+    for seed in range(6):
+        observe = world(seed)
+        truth = means(observe)
+        true_front = non_dominated(list(truth.values()))
+        optimizer = make_optimizer(
+            "race", WIDE, TASKS, Objective(pareto=("score", "cost_usd")), seed=seed, options={"regret": 0}
+        )
+        steps = search(optimizer, observe, cells=400)
+        tasks = np.array([sum(len(i.task_ids) for step in steps for i in step if i.point == p) for p in truth])
+        assert tasks[true_front].mean() > 1.4 * tasks[~true_front].mean()
+        front = [truth[point] for point in optimizer.recommend().front]
+        gaps.append(max(score - max(s for s, c in front if c <= cost + 1e-9) for score, cost in truth.values()))
+    assert np.mean(gaps) < 0.03
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -299,7 +307,7 @@ def test_the_less_certain_of_two_is_observed(seed: int) -> None:
     optimizer = make_optimizer("race", space, TASKS, Objective(), seed=seed, options=options)
     told = [((0,), number) for number in range(24)] + [((1,), number) for number in range(4)]
     optimizer.tell([Cell(space.key(p), TASKS[n], 0.4 + 0.2 * ((n + p[0]) % 2), 1, 0.0, 0.0, 1) for p, n in told])
-    assert optimizer.ask() == [Observation((1,), TASKS[4:12])]
+    assert optimizer.ask() == [Observation((1,), TASKS[4:6])]
 
 
 def test_variances_are_refitted_at_stages_that_grow() -> None:
@@ -340,6 +348,7 @@ def test_a_large_space_is_searched_through_a_pool_that_follows_the_best() -> Non
     assert best > 0.9
 
 
+@pytest.mark.slow
 def test_it_finds_the_best_of_a_real_table_for_a_tenth_of_the_spend(shared_data: Path) -> None:
     table = Table.load(shared_data / "agentopt" / "hotpotqa.json.gz")
     regrets = []

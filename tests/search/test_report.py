@@ -209,6 +209,21 @@ def test_promise_is_the_shrunken_score_of_the_search_tasks(judged: SearchResult)
     assert any(f"promised {100 * winner:.1f} % for the winner" in note for note in judged.report.notes)
     at = judged.report.convergence[-1]
     assert at.best_score == pytest.approx(promised[judged.winner.id])
+    tokens = {
+        id_: fmean(
+            e.cell["tokens"]
+            for e in read_events(judged.folder)
+            if getattr(e, "part", "") == "search" and e.cell["config"] == id_
+        )
+        for id_ in searched
+    }
+    every = [(promised[id_], tokens[id_]) for id_ in searched]
+    boxes = [(score, 1 - cost / max(tokens.values())) for score, cost in every]
+    area, reached = 0.0, 0.0
+    for score, room in sorted(boxes, key=lambda box: -box[1]):  # a staircase, the cheapest first
+        area += max(0.0, score - reached) * room
+        reached = max(reached, score)
+    assert at.hypervolume == pytest.approx(area, abs=0.02)
 
 
 def test_choices_that_matter_are_found(judged: SearchResult) -> None:

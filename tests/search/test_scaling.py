@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from archloom.search._scaling import ScalingLaw, fit_scaling
-from archloom.search._statistics import pass_at_k
+from archloom.tools import pass_at_k
 
 X = np.array([50, 100, 200, 400, 800, 1600.0])
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -16,7 +15,6 @@ from archloom.search._statistics import (
     mean_interval,
     noise_floor,
     paired_difference,
-    pass_at_k,
     tasks_needed,
     wilson,
 )
@@ -145,16 +143,3 @@ def test_tasks_needed_finds_the_difference_as_often_as_asked() -> None:
 
 def test_no_difference_needs_more_tasks_than_there_are() -> None:
     assert tasks_needed([1, 0, 1], [0, 1, 1]) is None
-
-
-@given(st.integers(1, 7).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(1, n))))
-def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(case: tuple[int, int, int]) -> None:
-    n, correct, k = case
-    subsets = list(combinations([True] * correct + [False] * (n - correct), k))
-    assert pass_at_k(n, correct, k) == pytest.approx(sum(map(any, subsets)) / len(subsets))
-
-
-@pytest.mark.parametrize(("n", "correct", "k"), [(4, 5, 1), (4, 1, 5), (4, 1, 0), (4, -1, 1)])
-def test_pass_at_k_refuses_impossible_counts(n: int, correct: int, k: int) -> None:
-    with pytest.raises(ValueError, match="pass@k"):
-        pass_at_k(n, correct, k)

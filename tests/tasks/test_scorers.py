@@ -40,6 +40,6 @@ def test_unreadable_answer_is_wrong_even_where_the_target_is_missing(name: str) 
 
 
 def test_scorers_are_found_by_name() -> None:
-    assert [scorer(name).name for name in scorer_names()] == ["choice", "exact", "numeric", "regex"]
+    assert [scorer(name).name for name in scorer_names()] == ["choice", "exact", "latex", "numeric", "regex"]
     with pytest.raises(UsageError, match="Did you mean 'numeric'"):
         scorer("numerc")

@@ -98,6 +98,7 @@ def test_value_is_exact(expression: str, value: Fraction) -> None:
         ("9" * 490 + "**9", "4096 bits"),
         ("2**0.5", "not whole"),
         ("1 +", "not an arithmetic expression"),
+        ("...", "not arithmetic"),
         ("3(4)", "not arithmetic"),
         ("__import__('os')", "not an arithmetic expression"),
         ("(" * 300 + "1" + ")" * 300, "500 characters"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from archloom.tools.sql._database import Dialect
@@ -62,3 +62,37 @@ class Schema:
         for table in self.tables:
             for column in table.columns:
                 yield table, column
+
+    def only(self, wanted: Collection[ColumnRef]) -> Schema:
+        """The part of it with these columns, the keys of their tables, and no other tables."""
+        names = {ref.table for ref in wanted}
+        return replace(
+            self,
+            tables=tuple(
+                replace(
+                    table,
+                    columns=tuple(
+                        column
+                        for column in table.columns
+                        if column.name in table.keys or ColumnRef(table.name, column.name) in wanted
+                    ),
+                )
+                for table in self.tables
+                if table.name in names
+            ),
+        )
+
+    def plain(self, *, types: bool, keys: bool) -> Schema:
+        """It without its types, or without its keys, or without both."""
+        return replace(
+            self,
+            tables=tuple(
+                replace(
+                    table,
+                    columns=tuple(replace(each, type=each.type if types else "") for each in table.columns),
+                    primary_key=table.primary_key if keys else (),
+                    foreign_keys=table.foreign_keys if keys else (),
+                )
+                for table in self.tables
+            ),
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from archloom.tools.errors import ToolError
 from archloom.tools.sql._database import Dialect, Rows, SqlFailure, SqlLimits, SqlResult
-from archloom.tools.sql._pool import WorkerPool, shared_pool
+from archloom.tools.sql._pool import QueryPool, shared_pool
 from archloom.tools.sql._schema import Column, ForeignKey, Schema, Table
 
 DEFAULT = SqlLimits()
@@ -23,7 +23,7 @@ class SQLiteDatabase:
         pool: Workers; by default those that the whole process shares.
     """
 
-    def __init__(self, path: Path, *, pool: WorkerPool | None = None) -> None:
+    def __init__(self, path: Path, *, pool: QueryPool | None = None) -> None:
         self._path = path.absolute()
         self._pool = pool or shared_pool()
 

@@ -21,6 +21,7 @@ from archloom.orchestrator.models.simulated._faults import DRIP, FaultyLine
 from archloom.orchestrator.models.simulated._logprobs import Choice, shown_tokens, token_logprobs
 from archloom.orchestrator.models.simulated._prompts import read
 from archloom.orchestrator.models.simulated._roles import Asked, Roles
+from archloom.orchestrator.models.simulated._sql import query_of, with_numbers
 from archloom.orchestrator.models.simulated._steps import last_step
 from archloom.orchestrator.models.simulated._text import Reply, count_tokens, cut, write
 from archloom.tasks import simulated_truth
@@ -83,6 +84,8 @@ class SimulatedClient(InProcessClient):
         spec, draws, asked = self._spec, self._draws("text", *key), _asked(messages, self._spec.model)
         reply = self._roles.reply(draws, asked, float(sampling.temperature))
         whole = write(draws, spec, asked.task, reply, asked.reading.partial)
+        if (sql := query_of(asked.task, reply)) and not asked.reading.partial:
+            whole = f"{whole}\n```sql\n{sql}\n```"
         written = cut(whole, sampling)
         latency_s = spec.latency_s + written.tokens / spec.tokens_per_s
         tokens_in = self.prompt_tokens_bound(messages)
@@ -143,9 +146,10 @@ def _asked(messages: Messages, model: str) -> Asked:
     for message in reversed(messages):
         for marker in _MARKER.findall(text_of(message)):
             if (truth := simulated_truth(marker)) is not None:
-                return Asked(marker, truth, read(messages))
+                return Asked(marker, truth, with_numbers(marker, read(messages)))
     raise ModelCallError(
         f"{model}: the conversation holds no simulated task.",
         failure="bad_request",
-        hint="Simulated models answer only 'simulated:' task sets; use another model for real tasks.",
+        hint="Simulated models answer only 'simulated:' task sets, and Text2SQL with simulated=true; use another model "
+        "for real tasks.",
     )

@@ -9,9 +9,16 @@ from archloom.nodes import Messages
 from archloom.orchestrator.models.openai._chat import text_of
 from archloom.orchestrator.models.simulated._steps import end_of_steps
 
-Role: TypeAlias = Literal["generator", "verifier", "scorer", "ranker", "chooser", "critic", "fuser"]
+Role: TypeAlias = Literal[
+    "generator", "verifier", "scorer", "ranker", "chooser", "critic", "fuser", "classifier", "lister"
+]
 
 _HEADING = re.compile(r"^### (?:Partial )?(?:Response|Solution)(?: so far)?(?: \d+)?[ \t]*$", re.MULTILINE | re.I)
+_PART = re.compile(r"^### Part \d+[ \t]*$", re.MULTILINE)
+_OBSERVATIONS = re.compile(r"^Observations:\n((?:[-\d].*(?:\n|$))+)", re.MULTILINE)
+_CLASSES = re.compile(r"\bclass\b[^:\n]*: ([^.\n]*,[^.\n]*)\.")
+_LIST = re.compile(r"^1\. .*\n2\. .*$", re.MULTILINE)
+_HOW_MANY = re.compile(r"(\d+) (subtasks|observations)")
 _CRITIQUE = re.compile(r"^Critique:", re.MULTILINE)
 _OVERALL = re.compile(r"Overall: likely (right|wrong)")
 _STATED = re.compile(r"answer(?: is:?|:)\s*(-?\d[\d,]*(?:\.\d+)?)", re.IGNORECASE)
@@ -47,12 +54,16 @@ class Reading(NamedTuple):
         responses: What it is asked about.
         asked: The instruction: the last lines of the last user message.
         partial: The reply so far, where the conversation ends with the assistant's message.
+        parts: Answers to parts of the task, by the number of the part.
+        observations: What the question says to go by.
     """
 
     role: Role
     responses: tuple[Response, ...] = ()
     asked: str = ""
     partial: str | None = None
+    parts: tuple[str | None, ...] = ()
+    observations: str = ""
 
 
 class Scale(NamedTuple):
@@ -74,12 +85,18 @@ def read(messages: Messages) -> Reading:
             case "assistant":
                 said = text_of(message)
     sections = _HEADING.split(question)[1:]
-    if not sections and before is None:
-        return Reading("generator", partial=partial)
-    responses = tuple(map(_response, sections if before is None or sections else [before]))
     asked = "\n".join(question.rstrip().splitlines()[-_INSTRUCTION_LINES:])
+    if role := _role_about_the_task(asked):
+        return Reading(role, asked=asked, partial=partial)
+    parts = tuple(stated[1] if (stated := stated_answer(each)) else None for each in _PART.split(question)[1:])
+    found = _OBSERVATIONS.search(question)
+    material = Reading("generator", partial=partial, parts=parts, observations=found[1] if found else "")
+    if not sections and before is None:
+        return material
+    responses = tuple(map(_response, sections if before is None or sections else [before]))
     role = _role(len(responses), asked)
-    return Reading("generator" if role == "fuser" and not sections else role, responses, asked, partial)
+    role = "generator" if role == "fuser" and not sections else role
+    return material._replace(role=role, responses=responses, asked=asked)
 
 
 def stated_answer(text: str) -> re.Match[str] | None:
@@ -104,11 +121,30 @@ def choice_label(asked: str) -> str:
     return found[0] if found else "Best:"
 
 
+def classes_offered(asked: str) -> tuple[str, ...]:
+    """The classes of which one is to be named; ``yes`` and ``no`` when it does not say."""
+    found = _CLASSES.search(asked)
+    return tuple(each.strip() for each in found[1].split(",")) if found else ("yes", "no")
+
+
+def list_wanted(asked: str) -> tuple[int, str]:
+    """How many entries a list is to have, and of what."""
+    found = _HOW_MANY.search(asked)
+    assert found is not None  # else it were no list that is simulated
+    return int(found[1]), found[2]
+
+
 def score_scale(asked: str) -> Scale:
     """0 to 10 unless the prompt says otherwise; whole numbers where it asks for them or for one digit."""
     found = _SCALE.search(asked)
     low, high = (int(found[1]), int(found[2])) if found else (0, 10)
     return Scale(low, high, "integer" in asked or "digit" in asked or (low, high) == (0, 9))
+
+
+def _role_about_the_task(asked: str) -> Role | None:
+    if "Class:" in asked:
+        return "classifier"
+    return "lister" if _LIST.search(asked) and _HOW_MANY.search(asked) else None
 
 
 def _role(responses: int, asked: str) -> Role:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,14 +14,22 @@ from archloom.orchestrator.models.simulated._prompts import (
     Reading,
     Response,
     choice_label,
+    classes_offered,
+    list_wanted,
     score_scale,
     stated_answer,
     verdict_words,
 )
 from archloom.orchestrator.models.simulated._steps import last_step, walk
-from archloom.orchestrator.models.simulated._text import Reply
+from archloom.orchestrator.models.simulated._text import Reply, words
 from archloom.orchestrator.models.simulated._truth import Difficulty, Draws
-from archloom.tasks import simulated_wrong
+from archloom.tasks import simulated_truth, simulated_wrong
+
+_KEY = re.compile(r"(?<=^Simulated task )[\w.-]+")
+_IS_PART = re.compile(r"\.part\d+/")
+_IDEA_WORDS = 4
+_LIKELY = 0.5
+"""Solve probability from which on a task is one that the model can do."""
 
 
 class Asked(NamedTuple):
@@ -76,6 +85,10 @@ class Roles:
                 return Reply(str(best + 1), first, choice_label(asked.reading.asked))
             case "fuser":
                 return self._fused(draws, asked, temperature)
+            case "classifier":
+                return self._class(draws, asked)
+            case "lister":
+                return self._list(draws, asked)
 
     def _generated(self, draws: random.Random, asked: Asked, temperature: float) -> Reply:
         """A solution; a revision where it goes on after an answer, or is shown one of its own and can revise."""
@@ -87,10 +100,14 @@ class Roles:
         return self._solved(draws, asked, temperature)
 
     def _solved(self, draws: random.Random, asked: Asked, temperature: float) -> Reply:
-        spec, task = self._spec, asked.task
-        p = self._difficulty.solves(task, temperature)
+        spec, task, ideas = self._spec, asked.task, asked.reading.observations
+        if asked.reading.parts and not _IS_PART.search(task):
+            parts = [simulated_truth(part(task, number)) for number in range(1, len(asked.reading.parts) + 1)]
+            right = list(asked.reading.parts) == parts
+            return self._answer(asked, None if right else self._difficulty.wrong(draws, task))
+        p = self._difficulty.solves(task, temperature, ideas)
         if temperature == 0:
-            draws = self._draws("greedy", task)
+            draws = self._draws("greedy", task, *([ideas] if ideas else []))
         begun = last_step(task, asked.reading.partial) if asked.reading.partial else None
         if spec.steps:
             steps = walk(draws, spec.steps, p, spec.self_correction, begun, lambda: self._difficulty.wrong(draws, task))
@@ -122,6 +139,21 @@ class Roles:
     def _answer(self, asked: Asked, rank: int | None) -> Reply:
         answer = asked.truth if rank is None else simulated_wrong(asked.task, rank)
         return Reply(f"{answer}.", rank is None)
+
+    def _class(self, draws: random.Random, asked: Asked) -> Reply:
+        """The first class for a task that the model can do, as it sees it, else the last."""
+        can = self._difficulty.reference(asked.task) >= _LIKELY
+        says, _ = self._judge.verdict(draws, asked.task, Response("", None), can)
+        return Reply(classes_offered(asked.reading.asked)[0 if says else -1], says == can, "Class:")
+
+    def _list(self, draws: random.Random, asked: Asked) -> Reply:
+        """Parts of the task, or observations: words."""
+        count, what = list_wanted(asked.reading.asked)
+        entries = [
+            f"{part(asked.task, number)} find its number." if what == "subtasks" else f"{words(draws, _IDEA_WORDS)}."
+            for number in range(1, count + 1)
+        ]
+        return Reply("\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1)), True, "")
 
     def _verdict(self, draws: random.Random, asked: Asked) -> Reply:
         accepts, right, sure = self._accepts(draws, asked)
@@ -157,6 +189,11 @@ class Roles:
     def _qualities(self, draws: random.Random, asked: Asked, *, ranks: bool) -> list[float]:
         responses = asked.reading.responses
         return self._judge.qualities(draws, asked.task, responses, list(map(asked.right, responses)), ranks=ranks)
+
+
+def part(task: str, number: int) -> str:
+    """Marker of a part of a task: a task by itself."""
+    return _KEY.sub(lambda name: f"{name[0]}.part{number}", task)
 
 
 def _score_label(responses: Sequence[Response]) -> str:

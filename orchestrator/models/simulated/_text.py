@@ -14,7 +14,7 @@ from archloom.orchestrator.models.simulated._prompts import stated_answer, waits
 from archloom.orchestrator.models.simulated._steps import Step, last_step, step_head
 
 _TENTHS_PER_WORD = 13
-_SOLUTION = "The answer is"
+SOLUTION = "The answer is"
 _WORDS = ["add", "both", "carry", "case", "check", "count", "each", "first", "half", "here", "join", "keep"]
 _WORDS += ["next", "note", "order", "part", "rest", "side", "since", "split", "step", "sum", "take", "term"]
 _WORDS += ["then", "thus", "total", "value", "whole"]
@@ -33,7 +33,7 @@ class Reply(NamedTuple):
 
     value: str
     right: bool
-    label: str = _SOLUTION
+    label: str = SOLUTION
     steps: tuple[Step, ...] = ()
     chances: tuple[tuple[str, float], ...] = ()
 
@@ -51,13 +51,18 @@ class Written(NamedTuple):
     tokens: int
 
 
+def words(draws: random.Random, count: int) -> str:
+    """Running text."""
+    return " ".join(draws.choices(_WORDS, k=count))
+
+
 def write(draws: random.Random, spec: SimulatedModel, task: str, reply: Reply, partial: str | None) -> str:
     """The whole reply, or the rest of it after ``partial``; empty where nothing is left to say."""
     if reply.steps or (spec.steps and _all_steps_done(task, reply, partial)):
         parts = _steps(draws, spec, task, reply)
     else:
         mean = spec.tokens
-        if reply.label == _SOLUTION and not reply.right:
+        if reply.label == SOLUTION and not reply.right:
             mean = spec.tokens_wrong or mean
         spread = spec.length_spread
         length = draws.lognormvariate(math.log(mean) - spread**2 / 2, spread)
@@ -128,13 +133,13 @@ def _rest(draws: random.Random, task: str, reply: Reply, parts: list[str], parti
 
 def _all_steps_done(task: str, reply: Reply, partial: str | None) -> bool:
     """Only the last line is left to write."""
-    if not partial or reply.label != _SOLUTION or stated_answer(partial):
+    if not partial or reply.label != SOLUTION or stated_answer(partial):
         return False
     return last_step(task, partial) is not None
 
 
 def _finished(reply: Reply, partial: str) -> bool:
-    if reply.label == _SOLUTION:
+    if reply.label == SOLUTION:
         stated = stated_answer(partial)
         return stated is not None and not partial[stated.end() :].strip(" .*\n")
     tail = partial.rstrip().rpartition("\n")[2]

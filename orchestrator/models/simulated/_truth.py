@@ -36,9 +36,12 @@ class Difficulty:
         self._zipf = [(rank + 1) ** -spec.wrong_skew for rank in range(spec.wrong_answers)]
         self.reference = lru_cache(_CACHED_TASKS)(self._reference)
 
-    def solves(self, task: str, temperature: float) -> float:
-        """Probability that one sample at this temperature is right."""
+    def solves(self, task: str, temperature: float, ideas: str = "") -> float:
+        """Probability that one sample at this temperature is right when it goes by these ideas."""
         p = self.reference(task)
+        if ideas and self._spec.idea_spread and 0 < p < 1:
+            shift = self._draws("ideas", task, ideas).gauss(0, self._spec.idea_spread)
+            p = 1 / (1 + (1 - p) / p * math.exp(-shift))
         cooled = math.exp(-HEAT * max(0.0, temperature - REFERENCE_TEMPERATURE))  # factor on the odds
         return p * cooled / (1 - p + p * cooled)
 

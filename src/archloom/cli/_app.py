@@ -18,6 +18,7 @@ app = typer.Typer(
 
 COMMANDS = (
     "init",
+    "import",
     "validate",
     "graph",
     "schema",

@@ -15,23 +15,25 @@ from archloom.tools.errors import ArchloomError
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """One thing that was looked at; ``needed`` when something does not work without it."""
 
     what: str
     ok: bool
     detail: str
+    needed: bool = True
 
 
 @app.command()
 def doctor(json: Json = False) -> None:
     """Look at Python, the sandbox, the embedded engine, its weights and the disk."""
-    findings = [_python(), _sandbox(), _engine(), _weights(), _disk()]
+    findings = [_python(), *_sandbox(), _engine(), _weights(), _disk()]
     if json:
         print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
-            typer.echo(f"{'ok  ' if finding.ok else 'MISS'}  {finding.what}: {finding.detail}")
-    if not all(finding.ok for finding in findings):
+            mark = "ok  " if finding.ok else "MISS" if finding.needed else "no  "
+            typer.echo(f"{mark}  {finding.what}: {finding.detail}")
+    if not all(finding.ok for finding in findings if finding.needed):
         raise typer.Exit(1)
 
 
@@ -40,13 +42,29 @@ def _python() -> Finding:
     return Finding("python", sys.version_info >= (3, 11), version)
 
 
-def _sandbox() -> Finding:
+_LEVELS = {
+    "bwrap": "model-written programs run isolated, by bubblewrap",
+    "docker": "model-written programs run isolated, in containers",
+    "none": "model-written programs run WITHOUT a sandbox",
+}
+
+
+def _sandbox() -> list[Finding]:
+    """The level that programs run at, and what is to be said about the others."""
     from archloom.tools import sandbox
+    from archloom.tools.sandboxes import sandbox_levels
 
     try:
-        return Finding("sandbox", True, f"{sandbox().level}: model-written programs run isolated")
+        used = sandbox().level
+        findings = [Finding("sandbox", True, f"{used}: {_LEVELS[used]}")]
     except ArchloomError as exc:
-        return Finding("sandbox", False, exc.message)
+        used = None
+        findings = [Finding("sandbox", False, " ".join(filter(None, (exc.message, exc.hint))))]
+    for level, reason in sandbox_levels().items():
+        if level != used:
+            can = f"ARCHLOOM_SANDBOX={level} would choose it; {_LEVELS[level]}"
+            findings.append(Finding(f"sandbox level {level}", reason is None, reason or can, needed=False))
+    return findings
 
 
 def _engine() -> Finding:

@@ -86,9 +86,10 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
                 "cost_usd": [node.least.cost_usd, node.most.cost_usd],
                 "stored": node.stored,
                 "missing": node.missing,
+                "inner": node.inner,
             }
         )
-        name = getattr(configuration.nodes[node.node], "model", None)
+        name = getattr(configuration.all_nodes[node.node], "model", None)
         if name is not None and seconds is not None:
             speed = speeds.get(samplers[name].client.identity)
             lanes = samplers[name].spec.max_concurrency
@@ -100,12 +101,13 @@ def _plan(configuration: Configuration, tasks: list[Task], store: SampleStore | 
                     total + count * speed.latency_s / speed.samples / lanes
                     for total, count in zip(seconds, calls, strict=True)
                 ]
+    whole = [row for row in rows if not row["inner"]]
     unpriced = [name for name in configuration.used_models if samplers[name].costs.price is None]
     return {
         "nodes": rows,
-        "calls": [sum(row["calls"][i] for row in rows) for i in (0, 1)],
-        "tokens": [sum(row["tokens"][i] for row in rows) for i in (0, 1)],
-        "cost_usd": [sum(row["cost_usd"][i] for row in rows) for i in (0, 1)],
+        "calls": [sum(row["calls"][i] for row in whole) for i in (0, 1)],
+        "tokens": [sum(row["tokens"][i] for row in whole) for i in (0, 1)],
+        "cost_usd": [sum(row["cost_usd"][i] for row in whole) for i in (0, 1)],
         "seconds": seconds,
         "without_price": unpriced,
         "cost_models": {name: str(samplers[name].costs) for name in configuration.used_models},

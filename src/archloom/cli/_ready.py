@@ -38,9 +38,10 @@ def check_models(documents: Iterable[Document], use: StoreUse = "reuse") -> None
 
 def _used(document: Document) -> Iterator[str]:
     """Names of the models that a node asks, or may ask once the choices are made."""
-    nodes = document.data["nodes"]
-    assert isinstance(nodes, dict), "a document is checked when it is read"
-    written = [spec.get("model") for spec in nodes.values() if isinstance(spec, dict)]
+    from archloom.graphs import graphs_in
+
+    nodes = (spec for graph in graphs_in(document.data) for spec in graph.nodes.values())
+    written = [spec.get("model") for spec in nodes if isinstance(spec, dict)]
     offered = [option for hole in document.holes if hole.path[-1] == "model" for option in hole.options]
     free = document.search.topology.models if document.search.topology else ()
     yield from (name for name in (*written, *offered, *free) if isinstance(name, str))

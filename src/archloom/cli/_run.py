@@ -12,9 +12,11 @@ import typer
 from archloom.cli._app import app
 from archloom.cli._options import STORE, Json, Record, Replay, Set, Store, WorkflowFile, print_json, store_use, talk
 from archloom.cli._ready import check_models
+from archloom.cli._run_sql import SqlAnswer, question_to, sql_answer
 from archloom.tools.errors import UsageError
 
 if TYPE_CHECKING:
+    from archloom.nodes import Task
     from archloom.orchestrator import NodeOutcome, RunResult
     from archloom.orchestrator.models import StoreUse
 
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
 def run(
     workflow: WorkflowFile,
     question: Annotated[str, typer.Argument(help="What to ask; '-' reads standard input.")],
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            metavar="FILE",
+            help="Ask an SQLite file, or a postgresql:// URL: the answer is a query and its result.",
+        ),
+    ] = None,
     set: Set = None,
     store: Store = STORE,
     replay: Replay = False,
@@ -35,7 +45,9 @@ def run(
     if not text.strip():
         raise UsageError("there is no question.")
     use = store_use(replay, record)
-    result = asyncio.run(_run(workflow, text, set or [], store, use, trace and not json))
+    task = text if database is None else question_to(text, database)
+    result = asyncio.run(_run(workflow, task, set or [], store, use, trace and not json))
+    sql = None if database is None or result.error else sql_answer(result, database)
     if json:
         print_json(
             {
@@ -49,10 +61,11 @@ def run(
                 "error": result.error,
                 "message": result.message,
                 "nodes": [node.to_json() for node in result.nodes],
+                **({"sql": sql._asdict()} if sql else {}),
             }
         )
     elif result.error is None:
-        typer.echo(result.text)
+        typer.echo(result.text if sql is None else _written(sql, result.text))
     if not json:
         _say(result)
     if result.error is not None:
@@ -62,7 +75,7 @@ def run(
 
 
 async def _run(
-    workflow: Path, question: str, overrides: list[str], store: Path, use: StoreUse, trace: bool
+    workflow: Path, question: str | Task, overrides: list[str], store: Path, use: StoreUse, trace: bool
 ) -> RunResult:
     from archloom.graphs import Document
     from archloom.orchestrator import ModelPool, RunResult, Workflow, configuration_of
@@ -77,11 +90,16 @@ async def _run(
             async for event in Workflow(configuration, pool=pool).stream(question):
                 if isinstance(event, RunResult):
                     return event
-                if trace:
-                    _trace(event)
+                for outcome in event.walk() if trace else ():
+                    _trace(outcome)
     finally:
         samples.close()
     raise AssertionError("unreachable: a stream ends with its result")
+
+
+def _written(answer: SqlAnswer, text: str) -> str:
+    """The query and its result; what the model wrote where there is no query in it."""
+    return text if answer.sql is None else f"{answer.sql}\n\n{answer.shown}"
 
 
 def _trace(outcome: NodeOutcome) -> None:
@@ -93,6 +111,7 @@ def _trace(outcome: NodeOutcome) -> None:
             *([f"score {candidate.score:.2f}"] if candidate.score is not None else []),
             *(["accepted" if candidate.accepted else "rejected"] if candidate.accepted is not None else []),
             *([f"{candidate.votes} votes"] if candidate.votes is not None else []),
+            *([candidate.executed.outcome] if candidate.executed is not None else []),
         ]
         console.print(f"  {candidate.id} ({', '.join(marks)}): ", end="")
         console.print(" ".join(candidate.text.split())[:100])

@@ -3,6 +3,7 @@
 from archloom.testing._clients import ClientConformance
 from archloom.testing._context import FakeContext
 from archloom.testing._optimizers import OptimizerConformance
+from archloom.testing._sandboxes import SandboxConformance
 from archloom.testing._served import Asked, Served
 from archloom.testing._server import Fault, LoopbackServer, Totals
 from archloom.testing._stores import StoreConformance
@@ -14,6 +15,7 @@ __all__ = [
     "Fault",
     "LoopbackServer",
     "OptimizerConformance",
+    "SandboxConformance",
     "Served",
     "StoreConformance",
     "Totals",

@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from archloom.nodes import (
+    BodyRun,
     BudgetReachedError,
+    Candidates,
     FailedSample,
     Messages,
+    Part,
     Replies,
     Request,
     Sample,
     Sampling,
     Task,
 )
+from archloom.orchestrator.models import Address, Race
 from archloom.tools import AnswerFormat, Sandbox, extract_answer, sandbox
 
 Reply: TypeAlias = str | Sample | FailedSample
+Bodies: TypeAlias = Callable[[Part, Candidates, int, Task], BodyRun]
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class FakeContext:
         node: str = "node",
         sandbox: Sandbox | None = None,
         seed: int = 0,
+        bodies: Bodies | None = None,
     ) -> None:
         """Sets the stage.
 
@@ -71,6 +77,7 @@ class FakeContext:
             node: Name of the node.
             sandbox: Where programs run; by default the best that works here.
             seed: Of the random numbers.
+            bodies: What a run of a body of a composite node gives, by part, candidates, turn and task.
         """
         self.asked: list[Asked] = []
         self.notes: list[Note] = []
@@ -79,6 +86,7 @@ class FakeContext:
         self._answer = answer
         self._sandbox = sandbox
         self._rng = random.Random(seed)
+        self._bodies = bodies
         self._reply = replies if callable(replies) else None
         self._replies = [] if callable(replies) else list(replies)
 
@@ -109,6 +117,23 @@ class FakeContext:
         if requests and not any(given):
             raise BudgetReachedError(f"nodes.{self._node}: the script has no reply left")
         return given
+
+    async def race(
+        self, model: str, request: Request, *, sampling: Sampling, first: int, counts: Callable[[Sample], bool]
+    ) -> Replies:
+        """The scripted replies, decided by their latencies."""
+        [replies] = await self.sample(model, [request], sampling=sampling)
+        race = Race(first, counts, arrived={Address("", 0, reply.index): reply for reply in replies})
+        return list(race.results(race.arrived).values())
+
+    async def run_body(self, part: Part, given: Candidates, *, turn: int = 0, task: Task | None = None) -> BodyRun:
+        """What ``bodies`` says."""
+        assert self._bodies is not None, "this test runs no bodies"
+        return self._bodies(part, given, turn, task or self._task)
+
+    async def run_bodies(self, part: Part, runs: Sequence[tuple[Candidates, Task]]) -> list[BodyRun]:
+        """What ``bodies`` says to each."""
+        return [await self.run_body(part, given, turn=turn, task=task) for turn, (given, task) in enumerate(runs)]
 
     def answer(self, text: str, *, complete: bool = True) -> str | None:
         """The final answer in the text."""

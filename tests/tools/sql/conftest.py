@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from archloom.tools.sql import SQLiteDatabase, WorkerPool
+from archloom.tools.sql import QueryPool, SQLiteDatabase
 
 SHOP = """
 CREATE TABLE city (id INTEGER PRIMARY KEY, name TEXT NOT NULL, "zip code" TEXT);
@@ -24,14 +24,14 @@ INSERT INTO sale VALUES (1, 1, 2.5), (1, 2, 3.5), (2, 1, 4);
 
 
 @pytest.fixture(scope="session")
-def pool() -> Iterator[WorkerPool]:
-    workers = WorkerPool(2)
+def pool() -> Iterator[QueryPool]:
+    workers = QueryPool(2)
     yield workers
     workers.close()
 
 
 @pytest.fixture
-def make(tmp_path: Path, pool: WorkerPool) -> Callable[..., SQLiteDatabase]:
+def make(tmp_path: Path, pool: QueryPool) -> Callable[..., SQLiteDatabase]:
     def make_database(script: str, name: str = "made.sqlite") -> SQLiteDatabase:
         with closing(sqlite3.connect(tmp_path / name)) as connection:
             connection.executescript(script)

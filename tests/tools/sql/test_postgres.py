@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -25,7 +19,6 @@ from archloom.tools.sql import (
 )
 
 pytestmark = pytest.mark.slow
-BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 TABLES = """
 CREATE TABLE singer (id integer PRIMARY KEY, name text NOT NULL, height numeric, born date);
 CREATE TABLE song (id integer PRIMARY KEY, singer_id integer REFERENCES singer (id), title text);
@@ -36,44 +29,12 @@ CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader;
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Connection string of a fresh server, without a user; it is owned by nobody, since it refuses to run as root."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed")
-    if not BINARIES:
-        pytest.skip("PostgreSQL is not installed (/usr/lib/postgresql/*/bin)")
-    folder = Path(tempfile.mkdtemp(prefix="archloom-pg-"))  # pytest's folders are closed to nobody
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        os.chown(folder, 65534, 65534)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    data = folder / "data"
-
-    def call(program: str, *arguments: str) -> None:
-        subprocess.run([*prefix, str(BINARIES[-1] / program), *arguments], check=True, capture_output=True, cwd="/")
-
-    try:
-        call("initdb", "-D", str(data), "-U", "owner", "-A", "trust", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        call("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
-        yield f"host=127.0.0.1 port={port} dbname=postgres"
-    finally:
-        subprocess.run(
-            [*prefix, str(BINARIES[-1] / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop"],
-            check=False, capture_output=True, cwd="/",
-        )  # fmt: skip
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="module")
-def database(server: str) -> Iterator[PostgresDatabase]:
+def database(postgres_server: str) -> Iterator[PostgresDatabase]:
     import psycopg
 
-    with psycopg.connect(f"{server} user=owner", autocommit=True) as connection:
+    with psycopg.connect(f"{postgres_server} user=owner", autocommit=True) as connection:
         connection.execute(TABLES.encode())
-    opened = PostgresDatabase(f"{server} user=reader")
+    opened = PostgresDatabase(f"{postgres_server} user=reader")
     yield opened
     opened.close()
 
@@ -151,9 +112,9 @@ def test_prompts_are_made_as_for_sqlite(database: PostgresDatabase) -> None:
     assert [match.value for match in ValueIndex.build(database, schema).search("How tall is Bo?")] == ["Bo"]
 
 
-def test_role_with_rights_over_the_server_is_refused(server: str, database: PostgresDatabase) -> None:
+def test_role_with_rights_over_the_server_is_refused(postgres_server: str, database: PostgresDatabase) -> None:
     with pytest.raises(ToolError, match=r"rights over the server.*CREATE ROLE reader"):
-        PostgresDatabase(f"{server} user=owner").execute("SELECT 1")
+        PostgresDatabase(f"{postgres_server} user=owner").execute("SELECT 1")
 
 
 def test_server_that_is_not_there_is_unavailable() -> None:

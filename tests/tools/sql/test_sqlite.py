@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from archloom.tools import ToolError
-from archloom.tools.sql import ForeignKey, Rows, SqlFailure, SQLiteDatabase, SqlLimits, WorkerPool
+from archloom.tools.sql import ForeignKey, QueryPool, Rows, SqlFailure, SQLiteDatabase, SqlLimits
 
 Make = Callable[..., SQLiteDatabase]
 COUNT = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {}) SELECT i FROM n"
@@ -105,7 +105,7 @@ def test_result_with_too_many_bytes_is_none(shop: SQLiteDatabase) -> None:
     assert len(rows(shop.execute(sql))) == 100
 
 
-def test_missing_and_unusable_files_are_unavailable(tmp_path: Path, pool: WorkerPool) -> None:
+def test_missing_and_unusable_files_are_unavailable(tmp_path: Path, pool: QueryPool) -> None:
     (tmp_path / "text.sqlite").write_text("no database, but long enough to look at " * 50)
     os.mkfifo(tmp_path / "pipe.sqlite")
     for name in ("missing.sqlite", "text.sqlite", "pipe.sqlite", "."):
@@ -163,7 +163,7 @@ def test_database_in_wal_mode_is_read_without_leaving_files(shop: SQLiteDatabase
 
 
 def test_worker_that_dies_costs_one_query(make: Make) -> None:
-    with closing(WorkerPool(1)) as workers:
+    with closing(QueryPool(1)) as workers:
         database = SQLiteDatabase(Path(make("CREATE TABLE t (a)").name), pool=workers)
         assert database.execute("SELECT 1").outcome == "ok"
         [worker] = workers._idle
@@ -203,7 +203,7 @@ def test_schema_of_a_broken_view_has_no_columns(make: Make) -> None:
     assert (view.name, view.columns) == ("v", ())
 
 
-def test_every_gold_of_spider_has_the_rows_of_plain_sqlite3(shared_data: Path, pool: WorkerPool) -> None:
+def test_every_gold_of_spider_has_the_rows_of_plain_sqlite3(shared_data: Path, pool: QueryPool) -> None:
     folder = shared_data / "spider_dev"
     plain: dict[str, sqlite3.Connection] = {}
     for question in json.loads((folder / "dev.json").read_text()):
