@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 VLLM := .venv-vllm
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-vllm check install bench bench-search clean vllm
+.PHONY: demo test test-vllm check install bench bench-search bench-techniques bench-text2sql clean vllm
 
 install: $(READY)
 
@@ -66,6 +66,15 @@ bench-search: $(READY)  ## every optimizer on published tables, with few seeds; 
 	$(BIN)/python benchmarks/search/pools.py --short --out runs/pools-short.jsonl
 	$(BIN)/python benchmarks/search/topology.py --short --out runs/topology-short.jsonl
 	-$(BIN)/python benchmarks/search/readouts.py --tasks 30 --repetitions 3
+
+bench-techniques: vllm  ## library graphs on one hundred sums and products, on vLLM
+	mkdir -p runs && $(BIN)/python benchmarks/techniques/tasks.py runs/digits.jsonl
+	$(BIN)/archloom eval benchmarks/techniques/*.yaml --tasks gsm8k:runs/digits.jsonl --no-baselines --out runs/techniques
+
+bench-text2sql: $(READY)  ## the Text2SQL graphs on one hundred questions of Spider, on the embedded model
+	$(BIN)/archloom models pull smollm2-135m-instruct
+	for graph in single repair vote iterative select abstain; do $(BIN)/archloom eval benchmarks/text2sql/$$graph.yaml \
+	--tasks 'spider:../shared/data/spider_dev?schema_tokens=400' --limit 100 --no-baselines --out runs/text2sql-$$graph; done
 
 clean:
 	rm -rf runs .archloom build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -31,7 +31,13 @@ TIME_S = 0.6
 SLACK_S = 4.0
 """Of a busy machine, for starting and ending processes."""
 SECRET = "sk-attack-me-123"
-WAYS = ["bwrap, one command", "bwrap, workspace", "bwrap, warm worker", "docker, one command", "docker, workspace"]
+WAYS = [
+    "bwrap, one command",
+    pytest.param("bwrap, workspace", marks=pytest.mark.slow),
+    "bwrap, warm worker",
+    "docker, one command",
+    pytest.param("docker, workspace", marks=pytest.mark.slow),
+]
 
 COMMON = """
 import ctypes, os, socket, sys, time

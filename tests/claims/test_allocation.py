@@ -6,7 +6,11 @@ voting takes its place. One seed of the models and of the tasks; intervals are o
 
 from __future__ import annotations
 
+import pytest
+
 from archloom.testing._claims import Interval, Lab, Measured
+
+pytestmark = pytest.mark.slow
 
 TASKS = 80
 CLEAR_OR_NOT = {"skill": [{"a": 18, "b": 3}, {"a": 1, "b": 40}], "shared_difficulty": 1.0}

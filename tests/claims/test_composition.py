@@ -24,6 +24,8 @@ from archloom.orchestrator import ModelPool, Workflow
 from archloom.orchestrator.models import Client, MemoryStore, ScriptedClient, open_client
 from archloom.tasks import load_tasks, simulated_truth
 
+pytestmark = pytest.mark.slow
+
 SEEDS, TASKS, N = (1, 2, 3), 60, 9
 
 SOLVERS: Mapping[str, dict[str, Any]] = {
@@ -133,7 +135,6 @@ def test_bare_fuser_that_errs_lowers_answers_on_which_a_majority_is_right() -> N
     assert loss.mean < -loss.margin
 
 
-@pytest.mark.slow  # 1,600 programs
 def test_answers_that_their_programs_confirm_outvote_the_lure() -> None:
     """The sibling paper Prove: Llama-2-7B on GSM8K from 41.3 % by majority to 59.5 % with the filter before the vote."""
     gain = difference(outcomes("cot_pot", "lured", "translator"), outcomes("majority", "lured", "keen"))

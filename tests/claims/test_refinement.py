@@ -14,6 +14,8 @@ import pytest
 
 from archloom.testing._claims import Lab, Measured
 
+pytestmark = pytest.mark.slow
+
 TASKS = 200
 NOISE = 0.07
 """Twice the standard error of a share of 200 tasks."""
@@ -131,7 +133,6 @@ async def test_a_workspace_chosen_by_a_random_judge_is_worth_less() -> None:
     assert chosen.above(drawn).low > 0
 
 
-@pytest.mark.slow
 async def test_routing_by_difficulty_spends_samples_where_they_change_something() -> None:
     """Snell et al., 2024: as good as many samples for all at a part of their cost, which few samples for all are not."""
     easy, hard = {"weight": 2, "a": 60, "b": 1}, {"weight": 1, "a": 400, "b": 600}

@@ -119,6 +119,7 @@ def tasks(tmp_path: Path) -> Mapping[str, Task]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 async def test_calls_are_as_many_as_is_said_on_the_calmest_and_on_the_hardest_task(
     name: str, tasks: Mapping[str, Task]
