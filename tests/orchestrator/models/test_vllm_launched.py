@@ -389,7 +389,8 @@ async def test_the_program_gets_name_flags_and_environment(machine: Machine) -> 
     flags = told["flags"]
     assert isinstance(flags, list)
     assert flags[:4] == ["--model", str(machine.weights), "--served-model-name", "tiny"]
-    assert flags[4:-4] == ["--disable-uvicorn-access-log", "--max-model-len", "2048", "--enforce-eager"]
+    own = [flag for flag in flags[4:-4] if flag != "--no-enable-chunked-prefill"]  # there once 'make vllm' was run here
+    assert own == ["--disable-uvicorn-access-log", "--max-model-len", "2048", "--enforce-eager"]
     assert flags[-4:-1] == ["--host", "127.0.0.1", "--port"]
     assert (told["model"], told["greeting"]) == ("tiny", "hello")
 
