@@ -21,7 +21,9 @@ TOLD = {"ok", "empty"}
 """Outcomes whose usage reaches the client; of the others the server alone knows it."""
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["in one piece", "streamed"])
+@pytest.mark.parametrize(
+    "stream", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["in one piece", "streamed"]
+)
 @pytest.mark.parametrize(
     ("tasks", "haste"), [(20, 50.0), pytest.param(500, 1.0, marks=pytest.mark.slow)], ids=["short", "whole run"]
 )

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import archloom
 from archloom.testing import Asked, LoopbackServer, Served
 
@@ -35,6 +37,7 @@ def answering(asked: Asked) -> Served:
     return Served(f"The answer is {asked.number % 5}.")
 
 
+@pytest.mark.slow
 async def test_planted_keys_are_nowhere(tmp_path: Path) -> None:
     shares = {"server": 0.2, "rate_limit": 0.1, "html": 0.1, "truncated": 0.1}
     async with LoopbackServer(answering, fault_shares=shares, seed=3, retry_after_s=0) as server:  # type: ignore[arg-type]

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from subprocess import run
 
+import pytest
+
 PROGRAM = Path(__file__).resolve().parents[2] / "benchmarks" / "search" / "compare.py"
 
 
@@ -15,6 +17,7 @@ def compare(out: Path, *options: str) -> str:
     return run(command, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.slow
 def test_finished_runs_are_kept_and_only_missing_ones_are_done(tmp_path: Path) -> None:
     out = tmp_path / "runs.jsonl"
     first = compare(out, "--simulated", "1", "--optimizers", "random", "grid")
