@@ -15,7 +15,7 @@ from archloom.search._objective import Array, best_rows, cost_measures, excess, 
 from archloom.search._pareto import non_dominated
 from archloom.search._space import Point, Space
 from archloom.search.optimizers._elimination import dropped
-from archloom.search.optimizers._fit import fit_variances
+from archloom.search.optimizers._fit import fit_variances, unseen_spread
 from archloom.search.optimizers._posterior import Kernels, Posterior, Variances
 from archloom.search.optimizers._rivals import Mask, may_replace, no_dearer
 
@@ -67,8 +67,11 @@ class Learner:
             table = table if measure == "score" else _logs(table)
             points = [self._space.point(config) for config in first.configs]
             kernels = Kernels.of(self._space.encode(points), self._space.blocks)
+            least = unseen_spread(table) if measure == "score" else 0.0
             self._fits[measure, stage] = (
-                fit_variances(table, kernels) if stage >= _FIRST_FIT else Variances.guess(table)
+                fit_variances(table, kernels, least=least)
+                if stage >= _FIRST_FIT
+                else Variances.guess(table, least=least)
             )
         return self._fits[measure, stage]
 

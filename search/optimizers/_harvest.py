@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from archloom.nodes import FinishReason
 from archloom.orchestrator import Cell
-from archloom.search._demands import covers
+from archloom.search._demands import Demands, covers
 from archloom.search._space import Point, Space
 from archloom.search.optimizers._base import Observation
 
@@ -36,6 +37,8 @@ class Harvest:
         self._column = {task: column for column, task in enumerate(task_ids)}
         self._drawn: dict[Point, Tasks] = {}
         self._points: tuple[Point, ...] = ()
+        self._asking: tuple[Demands, ...] = ()
+        self._rows_by_rarest: Mapping[str, Sequence[int]] = {}
         self._rows: dict[Point, NDArray[np.intp]] = {}
 
     def add(self, cell: Cell) -> None:
@@ -52,7 +55,7 @@ class Harvest:
             wanted: What will have been observed by then.
         """
         if points != self._points:
-            self._points, self._rows = points, {}
+            self._look_at(points)
         found = np.zeros((len(points), len(self._task_ids)), dtype=bool)
         for point, tasks in self._drawn.items():
             if (rows := self._covered(point)).size:
@@ -64,6 +67,16 @@ class Harvest:
         for row in np.flatnonzero(found.any(axis=1)).tolist():
             yield points[row], tuple(self._task_ids[found[row]].tolist())
 
+    def _look_at(self, points: tuple[Point, ...]) -> None:
+        """Files each configuration under the question that fewest others ask: whoever covers it asks that as well."""
+        self._points, self._rows = points, {}
+        self._asking = tuple(map(self._space.demands, points))
+        asked_by = Counter(question for demands in self._asking for question in demands)
+        rows: defaultdict[str, list[int]] = defaultdict(list)
+        for row, demands in enumerate(self._asking):
+            rows[min(demands, key=asked_by.__getitem__, default="")].append(row)
+        self._rows_by_rarest = rows
+
     def _none(self) -> Tasks:
         return np.zeros(len(self._task_ids), dtype=bool)
 
@@ -71,7 +84,7 @@ class Harvest:
         """Rows of the other configurations that ask for nothing that this one does not ask for."""
         if point not in self._rows:
             wider = self._space.demands(point)
-            others = ((row, each) for row, each in enumerate(self._points) if each != point)
-            rows = [row for row, each in others if covers(wider, self._space.demands(each))]
+            possible = (row for question in ("", *wider) for row in self._rows_by_rarest.get(question, ()))
+            rows = [row for row in possible if self._points[row] != point and covers(wider, self._asking[row])]
             self._rows[point] = np.array(rows, dtype=np.intp)
         return self._rows[point]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -39,6 +39,7 @@ class History:
         self._seed = seed
         self._pool = pool
         self._asked: dict[str, set[str]] = {}
+        self._neighbours = lru_cache(maxsize=64)(space.neighbours)
 
     def tell(self, cells: Sequence[Cell]) -> None:
         """Takes in cells, asked for or not; failed ones too.
@@ -134,7 +135,7 @@ class History:
         if self._is_small:
             return self._explored
         seen = {config: self.space.point(config) for config in self._asked}
-        near = [point for config in self._promising() for point in self.space.neighbours(seen[config])]
+        near = [point for config in self._promising() for point in self._neighbours(seen[config])]
         found = dict.fromkeys([*seen.values(), *near, *self._explored])
         return tuple(found)[: max(self._pool, len(seen))]
 

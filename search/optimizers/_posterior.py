@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 from archloom.search._objective import Array
 
-_LEAST_SPREAD = 1e-3  # the first scores may all be equal
+_LEAST_SPREAD = 1e-3  # the first values may all be equal
 _JITTER = 1e-12
 
 
@@ -76,9 +76,14 @@ class Variances:
     level: float = 5.0
 
     @classmethod
-    def guess(cls, scores: Array) -> Variances:
-        """What to believe before much is seen: the usual shares of the spread that these scores have."""
-        spread = max(float(np.nanvar(scores)), _LEAST_SPREAD)
+    def guess(cls, table: Array, *, least: float = 0.0) -> Variances:
+        """What to believe before much is seen: the usual shares of the spread that these values have.
+
+        Args:
+            table: What was observed.
+            least: Variance that is believed in at least, should all be equal so far.
+        """
+        spread = max(float(np.nanvar(table)), least, _LEAST_SPREAD)
         return cls(*(spread * share for share in vars(cls()).values()))
 
 

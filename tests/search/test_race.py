@@ -243,6 +243,14 @@ def test_without_a_regret_to_stop_at_it_observes_everything() -> None:
     assert sum(len(item.task_ids) for step in steps for item in step) == 24 * len(TASKS)
 
 
+def test_failing_on_the_first_hard_tasks_is_no_proof_that_nothing_works() -> None:
+    optimizer = make_optimizer("race", WIDE, TASKS, Objective())
+    steps = search(optimizer, lambda point, number: (0.0, 1.0), cells=20 * 24)
+    seen = {task for step in steps for item in step for task in item.task_ids}
+    assert len(seen) > 10
+    assert optimizer.ask()
+
+
 def test_it_stops_early_with_a_mean_regret_as_small_as_asked() -> None:
     regrets = []
     for seed in range(8):
