@@ -68,8 +68,8 @@ bench-search: $(READY)  ## every optimizer on published tables, with few seeds; 
 	-$(BIN)/python benchmarks/search/readouts.py --tasks 30 --repetitions 3
 
 bench-techniques: vllm  ## library graphs on one hundred sums and products, on vLLM
-	mkdir -p runs && $(BIN)/python benchmarks/techniques/tasks.py runs/digits.jsonl
-	$(BIN)/archloom eval benchmarks/techniques/*.yaml --tasks gsm8k:runs/digits.jsonl --no-baselines --out runs/techniques
+	$(BIN)/archloom eval benchmarks/techniques/*.yaml --tasks gsm8k:examples/digits/tasks.jsonl --limit 100 \
+	--no-baselines --out runs/techniques
 
 bench-text2sql: $(READY)  ## the Text2SQL graphs on one hundred questions of Spider, on the embedded model
 	$(BIN)/archloom models pull smollm2-135m-instruct

@@ -25,6 +25,8 @@ class ScoreReached(Spec):
 
 _Named: TypeAlias = Literal["accepted", "executed", "agree", "unchanged"]
 _NAMED: TypeAdapter[_Named] = TypeAdapter(_Named)
+_RESULTS = {"ok": 2, "empty": 1}
+"""Worth of an outcome; failures have none. An empty result is mostly a mistake, but one that can be right."""
 
 
 def _one_kind(value: object, both: object) -> _Named | ScoreReached:
@@ -46,7 +48,8 @@ class Repeat(Composite):
     included, so what is good enough already is not touched: ``accepted`` (a verifier or check accepts some
     candidate), ``executed`` (all were run and ended ``ok``), ``agree`` (two or more candidates, one answer),
     ``unchanged`` (the answers of the round before) or ``{score: 0.9}``. Best is what is accepted, then what
-    ran without an error, then the higher score, then the later round; the node's input takes part.
+    ran and gave a result, then what ran and found nothing (``empty``), then the higher score, then the later round;
+    the node's input takes part.
 
     A first round that fails is a failure of the node. A later one ends the loop with what there is, and the
     log says ``failed_round``; so does a budget that ends. The rounds of one question draw different samples.
@@ -161,8 +164,9 @@ def _each_once(rounds: Sequence[Candidates]) -> Candidates:
     return tuple(found.values())
 
 
-def _quality(candidate: Candidate) -> tuple[bool, bool, float]:
-    return (bool(candidate.accepted), _ran(candidate), -inf if candidate.score is None else candidate.score)
+def _quality(candidate: Candidate) -> tuple[bool, int, float]:
+    found = 0 if candidate.executed is None else _RESULTS.get(candidate.executed.outcome, 0)
+    return (bool(candidate.accepted), found, -inf if candidate.score is None else candidate.score)
 
 
 def _best(rounds: Sequence[Candidates]) -> Candidate:

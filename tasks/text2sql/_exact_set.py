@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from archloom.tasks.text2sql._execution import Databases
 from archloom.tasks.text2sql._verdict import Gold, SqlScorer, Verdict
+from archloom.tasks.text2sql._wording import spider_wording
 from archloom.tools import ToolError
-from archloom.tools.sql import ColumnRef, Schema, SqlFailure, open_database, read_statement
+from archloom.tools.sql import ColumnRef, Schema, SqlFailure, SqlLimits, open_database, read_statement
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr
@@ -63,8 +64,9 @@ class Keys:
                     self._join((table.name.lower(), own.lower()), (key.table.lower(), target.lower()))
 
     def shape(self, sql: str) -> Shape | SqlFailure:
-        """What is compared of a query."""
-        statement = read_statement(sql, "sqlite")
+        """What is compared of a query, in which Spider allows ``> =`` for ``>=``."""
+        longest = SqlLimits().sql_bytes
+        statement = read_statement(sql if len(sql) > longest else spider_wording(sql, keep_distinct=True), "sqlite")
         return statement if isinstance(statement, SqlFailure) else _shape(statement.tree, self)
 
     def resolve(self, name: str, tables: list[str]) -> ColumnRef | None:
@@ -94,9 +96,9 @@ def _shape(tree: Expr, keys: Keys) -> Shape:
     if isinstance(tree, exp.SetOperation):
         # Written as a chain it is read from the left here; order and limit belong to its last query, as written.
         left = tree.left
-        rest: list[object] = [(tree.key, _shape(tree.right, keys))]
+        rest: list[object] = [(_operator(tree), _shape(tree.right, keys))]
         while isinstance(left, exp.SetOperation):
-            rest.insert(0, (left.key, _shape(left.right, keys)))
+            rest.insert(0, (_operator(left), _shape(left.right, keys)))
             left = left.left
         return ("set", _shape(left, keys), tuple(rest), _order(tree, _Scope(left, keys)))
     scope = _Scope(tree, keys)
@@ -113,6 +115,11 @@ def _shape(tree: Expr, keys: Keys) -> Shape:
         scope.connectors(having),
         _order(tree, scope),
     )
+
+
+def _operator(tree: Expr) -> Shape:
+    """UNION, INTERSECT or EXCEPT, and whether it keeps repetitions (``UNION ALL``)."""
+    return (tree.key, bool(tree.args.get("distinct")))
 
 
 def _order(tree: Expr, scope: _Scope) -> Shape:
@@ -135,17 +142,17 @@ class _Scope:
 
         self._keys = keys
         start = tree.args.get("from_")
-        sources = [start.this] if start else []
-        self._sources = sources + [join.this for join in tree.args.get("joins") or []]
-        tables = [each for each in self._sources if isinstance(each, exp.Table)]
+        self._sources = [("", start.this)] if start else []
+        self._sources += [(join.side, join.this) for join in tree.args.get("joins") or []]
+        tables = [each for _, each in self._sources if isinstance(each, exp.Table)]
         self._aliases = {each.alias_or_name.lower(): each.name for each in tables}
 
     def sources(self) -> Iterator[object]:
-        """Tables by name, and derived tables by their shapes."""
+        """Tables by name, and derived tables by their shapes, with the side of an outer join."""
         from sqlglot import exp
 
-        for source in self._sources:
-            yield source.name.lower() if isinstance(source, exp.Table) else _shape(source, self._keys)
+        for side, source in self._sources:
+            yield side, source.name.lower() if isinstance(source, exp.Table) else _shape(source, self._keys)
 
     def text(self, tree: Expr) -> str:
         """An expression with canonical columns, without aliases and DISTINCT."""

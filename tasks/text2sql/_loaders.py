@@ -22,8 +22,9 @@ from archloom.tasks.text2sql._metrics import sql_scorer
 from archloom.tasks.text2sql._questions import Question, read_bird, read_defog, read_lines, read_spider
 from archloom.tasks.text2sql._simulated import simulated_marks
 from archloom.tasks.text2sql._task import text2sql_task
-from archloom.tasks.text2sql._verdict import Gold
-from archloom.tools import suggest
+from archloom.tasks.text2sql._timing import RVes
+from archloom.tasks.text2sql._verdict import Gold, SqlScorer
+from archloom.tools import UsageError, suggest
 from archloom.tools.sql import Database, SqlFailure, open_database
 
 _AT_ONCE = 8
@@ -113,6 +114,7 @@ def load_text2sql(prefix: str, rest: str, base: Path) -> Text2SqlTasks:
 
     Raises:
         TaskError: there is nothing usable.
+        UsageError: there is no such metric, or it is none for tasks.
     """
     layout = _LAYOUTS[prefix]
     name, given = parse_spec(rest)
@@ -121,9 +123,9 @@ def load_text2sql(prefix: str, rest: str, base: Path) -> Text2SqlTasks:
     file = _questions_file(path, layout, parameters)
     questions = layout.read(file)
     databases = _databases(path if path.is_dir() else path.parent, layout, parameters, questions)
+    scorer = _scorer(parameters.metric or layout.metric, databases)
     left_out = {each.id: each for each in _unusable(questions, databases, check=parameters.check)}
     _warn(f"{prefix}:{name}", left_out, questions)
-    scorer = sql_scorer(parameters.metric or layout.metric, databases)
     usable = [each for each in questions if each.id not in left_out]
     examples = list(_examples(usable, databases, parameters, file.stem))
     spec = format_spec(prefix, Path(name).as_posix(), given) if given else f"{prefix}:{Path(name).as_posix()}"
@@ -150,6 +152,17 @@ def _parameters(prefix: str, name: str, given: dict[str, str]) -> Parameters:
     except ValidationError as exc:
         first = exc.errors()[0]
         raise TaskError(f"{prefix}:{name}: {first['loc'][0]}={first['input']!r}: {first['msg']}") from exc
+
+
+def _scorer(metric: str, databases: Databases) -> SqlScorer:
+    """The scorer of tasks, whose scores are 0 to 1 and the same in every run."""
+    scorer = sql_scorer(metric, databases)
+    if isinstance(scorer, RVes):
+        raise UsageError(
+            f"metric={metric} cannot score tasks: it is a timing, other in every run, and reaches 1.118.",
+            hint="Use metric=bird_ex. Files of predictions can be timed: see evaluate_predictions in docs/text2sql.md.",
+        )
+    return scorer
 
 
 def _questions_file(path: Path, layout: _Layout, parameters: Parameters) -> Path:

@@ -44,7 +44,7 @@ class PredictionReport:
 
     @property
     def score(self) -> float:
-        """Mean score of the scored questions; NaN when there are none."""
+        """Mean score of the scored questions, up to 1.118 for ``r_ves``; NaN when there are none."""
         return fmean(verdict.score for verdict in self.scored) if self.scored else float("nan")
 
     @property

@@ -19,7 +19,8 @@ class RVes(BirdEx):
     """R-VES: 0 for a wrong result; else the root of a reward from 0.25 to 1.25, so the highest score is 1.118.
 
     Times are those inside the database, after a warm connection; the official ones include opening the file. Two
-    runs differ: report it beside an execution metric, never alone.
+    runs differ: report it beside an execution metric, never alone. It is for files of predictions; the score of a
+    task is 0 to 1 and the same in every run, so a task set with this metric is refused.
 
     Attributes:
         repeats: Times that each of the two queries is run; 100 officially.

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from math import sqrt
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from archloom.tasks import TaskError, TaskFileError, UnknownTaskSetError, load_t
 from archloom.tasks.text2sql import (
     Gold,
     Question,
+    RVes,
     evaluate_predictions,
     load_text2sql,
     read_bird,
@@ -59,6 +61,13 @@ def test_parameters_choose_metric_and_schema(spider: Spider) -> None:
         load_tasks("spider:.?schema_tokens=-1", base=folder)
     with pytest.raises(UsageError, match="there is no metric 'x'"):
         load_tasks("spider:.?metric=x", base=folder)
+
+
+def test_timing_is_refused_for_tasks_before_anything_runs(spider: Spider) -> None:
+    folder = spider(("concert", "Broken gold?", "SELECT nothing FROM singer"))
+    with pytest.raises(UsageError, match=r"metric=r_ves cannot score tasks: it is a timing") as refused:
+        load_tasks("spider:.?metric=r_ves", base=folder)
+    assert "metric=bird_ex" in str(refused.value.hint)
 
 
 def test_questions_that_cannot_be_scored_are_left_out_counted_and_reported(
@@ -220,6 +229,13 @@ def test_evaluation_goes_on_over_whatever_is_predicted(database: MakeDatabase) -
     assert report.score == pytest.approx(1 / 3)
     assert report.outcomes["gold_failed"] == 1
     assert report.metric == "spider_exec"
+
+
+def test_predictions_can_be_timed(database: MakeDatabase) -> None:
+    scorer = RVes({"concert": (str(database("concert/concert")),)}, repeats=3)
+    report = evaluate_predictions(QUESTIONS[:2], {"q0": QUESTIONS[0].gold.queries[0], "q1": "SELECT 1"}, scorer)
+    assert report.outcomes == {"match": 1, "mismatch": 1}
+    assert 0.25 <= report.score <= sqrt(1.25) / 2
 
 
 def test_official_bird_predictions_are_read(shared_data: Path) -> None:

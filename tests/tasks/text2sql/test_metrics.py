@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import re
-import sqlite3
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
 from itertools import permutations
 from math import sqrt
 from pathlib import Path
@@ -15,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archloom.tasks import Target, TaskError
-from archloom.tasks.text2sql import Gold, RVes, SpiderExec, read_spider, sql_metric_names, sql_scorer
+from archloom.tasks import Target
+from archloom.tasks.text2sql import Gold, RVes, SpiderExec, read_spider, sql_scorer
 from archloom.tasks.text2sql._compare import same_bag, soft_f1
 from archloom.tasks.text2sql._timing import reward
 from archloom.tools import UsageError
-from archloom.tools.sql import Row, SqlLimits
+from archloom.tools.sql import Row
 
 MakeDatabase = Callable[..., Path]
 NAMES = "SELECT name, age FROM singer"
@@ -45,7 +43,7 @@ PAIRS = {
     "a little off": ("SELECT 0.3", "SELECT 0.1 + 0.2", 0, 0, 0, 0),
     "both empty": ("SELECT name FROM singer WHERE 0", "SELECT 1, 2 WHERE 0", 1, 1, 1, 0),
     "one empty": (NAMES, NAMES + " WHERE 0", 0, 0, 0, 0),
-    "spaced operator": (NAMES + " WHERE age >= 25", NAMES + " WHERE age > = 25", 1, 1, 0, 0),
+    "spaced operator": (NAMES + " WHERE age >= 25", NAMES + " WHERE age > = 25", 1, 1, 0, 1),
     "other value": (NAMES + " WHERE age > 25", NAMES + " WHERE age > 15", 0, 0, 0, 1),
     "string in double quotes": ("SELECT id FROM singer WHERE name = \"Ada\"", "SELECT id FROM singer WHERE name = 'Ada'", 1, 1, 1, 1),
     "conditions in another order": (
@@ -78,48 +76,6 @@ def test_pair_has_the_verdict_of_each_metric(
     names = ("spider_exec", "spider_exec_keep_distinct", "bird_ex", "exact_set_match")
     scores = [sql_scorer(name, databases).verdict(given, Gold("concert", (gold,))).score for name in names]
     assert scores == [spider, keep, bird, exact]
-
-
-BAD = {
-    "nothing": ("", "no_statement"),
-    "comments only": ("-- SELECT 1", "no_statement"),
-    "two statements": (NAMES + "; SELECT 1", "several_statements"),
-    "DDL": ("DROP TABLE singer", "not_read_only"),
-    "attach": ("ATTACH '/nowhere' AS x", "not_read_only"),
-    "ten megabytes": ("SELECT " + "1+" * 5_000_000 + "1", "too_long"),
-    "syntax": ("SELECT name, FROM singer", "error"),
-    "lone surrogate": ("SELECT '\udcff'", "error"),
-    "NUL": ("SELECT \0", "error"),
-    "million rows": (
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n LIMIT 1000000) SELECT i FROM n",
-        "row_cap",
-    ),
-    "endless": ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) SELECT max(i) FROM n", "timeout"),
-    "blob": ("SELECT x'00'", "mismatch"),
-    "infinity": ("SELECT 9e999", "mismatch"),
-    "bytes that are not UTF-8": ("SELECT CAST(x'ff' AS TEXT)", "mismatch"),
-}
-
-
-@pytest.mark.parametrize(("sql", "outcome"), BAD.values(), ids=BAD)
-@pytest.mark.parametrize("keep_distinct", [False, True])
-def test_prediction_that_fails_scores_0_and_says_why(
-    databases: dict[str, tuple[str, ...]], sql: str, outcome: str, keep_distinct: bool
-) -> None:
-    scorer = SpiderExec(databases, SqlLimits(timeout_s=0.5), keep_distinct)
-    verdict = scorer.verdict(sql, Gold("concert", (NAMES,)))
-    assert (verdict.score, verdict.outcome) == (0, outcome)
-
-
-@pytest.mark.parametrize("name", sql_metric_names())
-@pytest.mark.parametrize(("gold", "db_id"), [("SELECT nothing FROM singer (", "concert"), (NAMES, "unknown")])
-def test_gold_that_fails_is_no_fault_of_the_prediction(
-    databases: dict[str, tuple[str, ...]], name: str, gold: str, db_id: str
-) -> None:
-    scorer, wrong = sql_scorer(name, databases), Gold(db_id, (gold,))
-    assert scorer.verdict(NAMES, wrong).outcome == "gold_failed"
-    with pytest.raises(TaskError, match=r"the gold query of a task on database .* fails"):
-        scorer.score(None, f"```sql\n{NAMES}\n```", wrong.target())
 
 
 def test_every_file_of_a_database_must_agree(database: MakeDatabase) -> None:
@@ -187,6 +143,10 @@ def test_timing_rewards_speed_in_steps_and_drops_outliers() -> None:
     assert reward([0.9] * 99 + [500.0]) == sqrt(0.75)
 
 
+def test_timing_of_a_query_that_is_far_faster_than_its_gold_is_more_than_1() -> None:
+    assert reward([9.0] * 5) == pytest.approx(1.118, abs=1e-3)
+
+
 def test_timing_is_labelled_and_only_for_right_results(databases: dict[str, tuple[str, ...]]) -> None:
     scorer = RVes(databases, repeats=3)
     assert scorer.name == "r_ves (timing)"
@@ -221,57 +181,6 @@ def test_many_equal_columns_are_no_trouble() -> None:
     one = [tuple([n % 2] * 30 + [n]) for n in range(50)]
     assert same_bag(one, [row[::-1] for row in one], ordered=False)
     assert not same_bag(one, [(*row[:-1], 0) for row in one], ordered=False)
-
-
-def mutations(gold: str, others: list[str]) -> Iterator[str]:
-    """The gold, changed in ways that models get it wrong, or right in other words."""
-
-    def replaced(pattern: str, by: str, count: int = 0) -> str:
-        return re.sub(pattern, by, gold, count=count, flags=re.IGNORECASE)
-
-    yield from (gold, *others, f"SELECT * FROM ({gold}) LIMIT 3", f"SELECT * FROM ({gold}) WHERE 0", "DROP TABLE x")
-    yield from (
-        f"SELECT * FROM ({gold}) UNION ALL SELECT * FROM ({gold})",
-        replaced(r"^\s*select", "SELECT DISTINCT", 1),
-    )
-    yield from (replaced(r"\border by\b.*", ""), replaced(r"\bdesc\b", "ASC"), replaced(r"\basc\b", "DESC"))
-    yield from (replaced(r"\blimit\s+\d+", "LIMIT 2"), replaced("distinct", ""), replaced(r"(\d+)", r"\1.0", 1))
-    yield from (replaced(r"\bcount\s*\(", "sum("), replaced(r"\bavg\s*\(", "max("), replaced(">", ">=", 1))
-    listed = re.match(r"\s*select\s+(?P<items>[^()]*?)\s+from\b(?P<rest>.*)", gold, re.IGNORECASE | re.DOTALL)
-    if listed:
-        items = listed["items"].split(",")
-        yield f"SELECT {', '.join(reversed(items))} FROM {listed['rest']}"
-        yield f"SELECT {', '.join([*items, items[0]])} FROM {listed['rest']}"
-
-
-def test_verdicts_on_spider_are_those_of_its_definition(shared_data: Path) -> None:
-    """Every thirtieth gold of the real data against its mutations, with plain sqlite3 and the definitions."""
-    folder, rng = shared_data / "spider_dev", random.Random(0)
-    questions = read_spider(folder / "dev.json")
-    by_database = defaultdict(list)
-    for question in questions:
-        by_database[question.gold.db_id].append(question.gold.queries[0])
-    pairs = disagreements = 0
-    for question in questions[::30]:
-        name, [gold] = question.gold.db_id, question.gold.queries
-        path = folder / "database" / name / f"{name}.sqlite"
-        plain = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        scorers = {each: sql_scorer(each, {name: (str(path),)}) for each in ("spider_exec_keep_distinct", "bird_ex")}
-        wanted = plain.execute(gold).fetchall()
-        for sql in dict.fromkeys(mutations(gold, rng.sample(by_database[name], 2))):
-            try:
-                found = plain.execute(sql).fetchall()
-            except sqlite3.Error:
-                spider = bird = False
-            else:
-                spider = slow_same_bag(wanted, found, ordered="order by" in gold.lower())
-                bird = set(wanted) == set(found)
-            assert scorers["spider_exec_keep_distinct"].verdict(sql, question.gold).score == spider, (gold, sql)
-            assert scorers["bird_ex"].verdict(sql, question.gold).score == bird, (gold, sql)
-            pairs, disagreements = pairs + 1, disagreements + (spider != bird)
-        plain.close()
-    assert pairs > 300
-    assert disagreements > 10  # they are different metrics
 
 
 @pytest.mark.parametrize("name", ["spider_exec", "bird_ex", "soft_f1", "exact_set_match"])
