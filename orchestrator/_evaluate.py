@@ -13,6 +13,7 @@ from archloom.orchestrator._memo import Memo
 from archloom.orchestrator._outcome import RunResult
 from archloom.orchestrator._workflow import ModelPool, Workflow
 from archloom.tasks import Example, TaskError, TaskSet
+from archloom.tools.errors import UsageError
 
 
 class Evaluator:
@@ -44,6 +45,7 @@ class Evaluator:
         Raises:
             SearchBudgetError: the charged budget ended; cells given so far are complete.
             ModelUnavailableError: a model cannot be used at all.
+            UsageError: the scorer gave a score that is not from 0 to 1.
         """
         workflow = self._workflow(configuration)
         models = self.pool.peek(configuration).values()
@@ -101,8 +103,12 @@ class Evaluator:
     async def _new_score(self, example: Example, result: RunResult) -> float:
         scorer = self.tasks.scorer
         if getattr(scorer, "blocking", False):
-            return await asyncio.to_thread(scorer.score, result.answer, result.text, example.target)
-        return scorer.score(result.answer, result.text, example.target)
+            score = await asyncio.to_thread(scorer.score, result.answer, result.text, example.target)
+        else:
+            score = scorer.score(result.answer, result.text, example.target)
+        if not 0 <= score <= 1:  # intervals, regret and the mixed model all count on it
+            raise UsageError(f"The scorer {scorer.name!r} gave {score} for {example.task.id}; scores are from 0 to 1.")
+        return score
 
 
 def matched_samples(tokens: float, single: Sequence[Cell]) -> int:

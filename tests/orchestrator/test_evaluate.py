@@ -16,6 +16,7 @@ from archloom.orchestrator.errors import ModelCallError, ModelUnavailableError, 
 from archloom.orchestrator.models import MemoryStore
 from archloom.tasks import Example, Numeric, Target, TaskError, TaskSet
 from archloom.testing._replies import Answering, Call, FunctionClient
+from archloom.tools.errors import UsageError
 
 CONFIGURATION = Configuration(
     "w", {"m": ScriptedModel(retries=0)}, {"draft": Generator(model="m", max_tokens=8)}, "draft", answer="number"
@@ -200,3 +201,22 @@ async def test_a_scorer_that_takes_its_time_holds_nobody_up_and_a_bad_task_is_a_
     async with ModelPool(MemoryStore(), client=lambda spec: FunctionClient(reply)) as pool:
         found = await cells(Evaluator(pool, tasks), "t0", "t1", "t2")
     assert [(cell.score, cell.error) for cell in found] == [(1.0, None), (1.0, None), (None, TaskError.code)]
+
+
+class _Lavish(Numeric):
+    """Gives a score that no mean, interval or objective expects."""
+
+    given = 0.0
+
+    def score(self, candidate_answer: str | None, candidate_text: str, target: Target) -> float:
+        return self.given
+
+
+@pytest.mark.parametrize("given", [1.118, -0.1, float("nan")], ids=str)
+async def test_a_score_that_is_none_ends_the_evaluation_and_names_the_scorer(given: float) -> None:
+    scorer = _Lavish()
+    scorer.given = given
+    tasks = TaskSet("test", "number", task_set(1).examples, scorer)
+    async with ModelPool(MemoryStore(), client=lambda spec: FunctionClient(echo)) as pool:
+        with pytest.raises(UsageError, match=rf"'numeric' gave {given} for t0"):
+            await cells(Evaluator(pool, tasks), "t0")
