@@ -12,10 +12,6 @@ FOLDER = Path(__file__).resolve().parent.parent / "tests" / "claims"
 
 WITHOUT: Mapping[str, str] = {
     "archon_code_tests": "simulated models write no programs; `tests/nodes/test_archon_nodes.py` runs its nodes",
-    "archon_deep": "its gain is that of `rank_then_fuse`; `tests/claims/test_archon.py` counts calls of such shapes",
-    "archon_tests": "simulated models write no tests; `tests/nodes/test_archon_nodes.py` runs its nodes",
-    "mixture_of_agents": "the claim is about taste, and simulated answers are right or wrong; what a fuser that errs "
-    "does to these is in `tests/claims/test_composition.py`",
     **dict.fromkeys(
         [f"text2sql/{name}" for name in ("abstain", "iterative", "repair", "select", "single", "vote")],
         "`tests/cli/test_text2sql.py` holds all six against a table of scores on scripted models",

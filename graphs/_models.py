@@ -152,7 +152,7 @@ class VLLMModel(ServedModel):
     """A vLLM server: one that runs already, or one that archloom launches and stops."""
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {"logprobs", "prompt_logprobs", "json_schema", "regex", "choice", "tools", "continuation"}
+        {"logprobs", "prompt_logprobs", "json_schema", "regex", "choice", "tools", "continuation", "pause"}
     )
 
     provider: Literal["vllm"] = "vllm"
@@ -175,7 +175,7 @@ class VLLMModel(ServedModel):
 class LlamaCppModel(ModelBase):
     """The embedded engine: llama.cpp in a child process, no server to run, no key."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({"logprobs", "json_schema"})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({"logprobs", "json_schema", "continuation", "pause"})
 
     provider: Literal["llamacpp"] = "llamacpp"
     """Runs llama.cpp in a child process."""
@@ -261,7 +261,7 @@ _Skill: TypeAlias = Annotated[_Beta | _Clusters, WrapValidator(_one_kind)]
 class SimulatedModel(ModelBase):
     """A parametric model with known truth, for claims, tests and optimizers. It answers ``simulated:`` tasks."""
 
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({"logprobs", "continuation"})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({"logprobs", "continuation", "pause"})
 
     provider: Literal["simulated"] = "simulated"
     """Draws its behaviour from the parameters below; deterministic by ``seed``."""
@@ -287,6 +287,9 @@ class SimulatedModel(ModelBase):
     """Numbered steps of a solution, with a blank line between two; 0 writes running text."""
     self_correction: _Rate = 0.0
     """P(a step puts an earlier error right)."""
+    rechecks: Annotated[int, Field(ge=0)] = 0
+    """How often it says "Wait" after its answer and thinks again, going by the answer that it has: ``fixes`` and
+    ``breaks`` tell how that ends. Each time takes ``tokens`` more."""
     hit: _Rate = 0.8
     """As verifier or judge: P(accept | right)."""
     false_alarm: _Rate = 0.3
@@ -337,12 +340,14 @@ class SimulatedModel(ModelBase):
 class ScriptedModel(ModelBase):
     """Answers from a list, in turn; for examples and unit tests."""
 
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({"continuation", "pause"})
+
     provider: Literal["scripted"] = "scripted"
     """Replays the replies below."""
     model: str = "scripted"
     """A name."""
     replies: tuple[str, ...] = ("ok",)
-    """Reply of sample i is ``replies[i % len(replies)]``."""
+    """Reply of sample i is ``replies[i % len(replies)]``; where one begins like the reply so far, the rest of it."""
     rules: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Regular expression over the last message → replies used instead of ``replies``; the first match counts."""
 

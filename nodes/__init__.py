@@ -12,6 +12,7 @@ from archloom.nodes._chooser import Chooser
 from archloom.nodes._classifier import Classifier
 from archloom.nodes._composite import INPUT, Body, BodyRun, Bound, Composite, Part, default_after, dominating
 from archloom.nodes._context import Context
+from archloom.nodes._continuer import Continuer
 from archloom.nodes._critic import Critic
 from archloom.nodes._cross_check import CrossCheck
 from archloom.nodes._fuser import Fuser
@@ -81,6 +82,7 @@ __all__ = [
     "Completion",
     "Composite",
     "Context",
+    "Continuer",
     "Critic",
     "CrossCheck",
     "Difficulty",

@@ -40,7 +40,7 @@ class Candidate:
         kind: What it is; mostly ``answer``.
         parents: Ids of the candidates it was made from.
         tokens: Completion tokens spent on writing it.
-        complete: False when the text was cut by ``max_tokens``.
+        complete: False when the text was cut by ``max_tokens`` or interrupted by ``pause``.
         logprob: Mean token log-probability, where the model gave one.
         tool_calls: Calls of the task's tools that it wants made.
         score: Higher is better; ``None`` when nobody scored it.

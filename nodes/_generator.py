@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from archloom.nodes._candidate import Candidates, Kind
 from archloom.nodes._context import Context
-from archloom.nodes._node import ModelNode, written
+from archloom.nodes._pausing import PausingNode
 from archloom.nodes._registry import register
 from archloom.nodes._sample import Replies, Request, Sample, succeeded
 from archloom.nodes._stopping import Stopping
@@ -18,7 +18,7 @@ from archloom.nodes.errors import BudgetReachedError
 
 
 @register("generator")
-class Generator(ModelNode):
+class Generator(PausingNode):
     """Draws independent proposals.
 
     Without ``after`` it is asked the task as it is. With ``after`` the answers of its predecessors are shown
@@ -75,13 +75,13 @@ class Generator(ModelNode):
 
     def _candidates(self, replies: Replies, given: Candidates, ctx: Context) -> Candidates:
         samples = self.enough(replies, ctx)
-        return tuple(written(sample, ctx, number=sample.index, parents=given) for sample in samples)
+        return tuple(self.candidate(sample, ctx, number=sample.index, parents=given) for sample in samples)
 
     async def _race(self, request: Request, given: Candidates, first: int, ctx: Context) -> Candidates:
         """Those that ended first with an answer, in that order; all when none has one."""
 
         def counts(sample: Sample) -> bool:
-            return written(sample, ctx, number=sample.index).group is not None
+            return self.candidate(sample, ctx, number=sample.index).group is not None
 
         replies = await ctx.race(self.model, request, sampling=self.sampling_for(ctx.task), first=first, counts=counts)
         stopped = [each for each in succeeded(replies) if each.finish == "cancelled"]
@@ -109,7 +109,7 @@ class Generator(ModelNode):
             groups = Counter(
                 group
                 for sample in succeeded(replies)
-                if (group := written(sample, ctx, number=sample.index).group) is not None
+                if (group := self.candidate(sample, ctx, number=sample.index).group) is not None
             )
             if until.reached(tuple(groups.values())):
                 ctx.note("agreed", rule=until.rule, samples=len(replies), answers=sorted(groups.values(), reverse=True))

@@ -196,10 +196,10 @@ class ModelNode(Node):
         return with_question(conversation, render(source, question=task.question, **values))
 
     def placeholders(self, count: int) -> Candidates:
-        """Stand-ins for this many replies of the greatest length."""
+        """Stand-ins for this many replies of the greatest length, which are cut there."""
         word = "x" * (BYTES_PER_TOKEN - 1) + " "  # words, because some clients count those and not bytes
         text = word * self.max_tokens
-        return tuple(Candidate(id=f"longest#{i}", text=text, answer="x") for i in range(count))
+        return tuple(Candidate(id=f"longest#{i}", text=text, answer="x", complete=False) for i in range(count))
 
     def built_in(self) -> str:
         """Source of this node type's own prompt: ``prompts/TEMPLATE.j2`` beside the class that names it."""
@@ -241,9 +241,10 @@ class ModelNode(Node):
             raise UnparsedError(f"nodes.{ctx.node}: {why}. The reply began: {reply[:120]!r}")
 
 
-def written(sample: Sample, ctx: Context, *, number: int, parents: Candidates = ()) -> Candidate:
-    """The candidate that a sample's text makes; a text that was cut has an answer only where it states one."""
-    complete = sample.finish != "length"
+def written(sample: Sample, ctx: Context, *, number: int, parents: Candidates = (), paused: bool = False) -> Candidate:
+    """The candidate that a sample's text makes; a text that was cut or interrupted has an answer only where it states
+    one."""
+    complete = sample.finish != "length" and not paused
     return Candidate(
         id=f"{ctx.node}#{number}",
         text=sample.text,

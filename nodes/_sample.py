@@ -14,7 +14,7 @@ because others were first (see :meth:`~archloom.nodes.Context.race`)."""
 
 
 Capability: TypeAlias = Literal[
-    "logprobs", "prompt_logprobs", "json_schema", "regex", "choice", "tools", "continuation"
+    "logprobs", "prompt_logprobs", "json_schema", "regex", "choice", "tools", "continuation", "pause"
 ]
 """What only some providers can do: a node that needs it cannot use the others."""
 
@@ -39,7 +39,8 @@ class Sampling:
         temperature: Sampling temperature.
         max_tokens: The most tokens it may write.
         top_p: Nucleus sampling: the share of probability mass that is kept.
-        stop: Strings that end a completion.
+        stop: Strings that end a completion; the text ends before them.
+        pause: Strings that end it, too, and stay at the end of the text, so that one can tell. Not with ``stop``.
         logprobs: ``None``, or how many likely alternatives come with each token's log-probability.
         prompt_logprobs: The log-probability of each prompt token is wanted, too.
         output: What the reply must look like.
@@ -56,6 +57,7 @@ class Sampling:
     output: OutputFormat | None = None
     tools: tuple[Message, ...] = ()
     tool_choice: str | Message | None = None
+    pause: tuple[str, ...] = ()
 
 
 class TokenLogprob(NamedTuple):
@@ -135,7 +137,8 @@ class FailedSample:
 class Request:
     """A question to a model: samples ``start .. start+n-1`` of one conversation.
 
-    A conversation whose last message is the assistant's is continued where it ends, by providers that can.
+    A conversation whose last message is the assistant's is continued where it ends, by providers with the capability
+    ``continuation``: that message is the beginning of the reply, and what comes back is the rest of it.
     """
 
     messages: Messages

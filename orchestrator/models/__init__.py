@@ -6,8 +6,9 @@ from archloom.orchestrator.models._costs import CostModel, Kinetics, kinetics
 from archloom.orchestrator.models._limits import Limiter
 from archloom.orchestrator.models._open import every_variable, open_client
 from archloom.orchestrator.models._race import Race
-from archloom.orchestrator.models._sampler import Sampler, Samplers, StoreUse, Surroundings
+from archloom.orchestrator.models._sampler import Sampler, Samplers
 from archloom.orchestrator.models._scripted import ReplyFunction, ScriptedClient
+from archloom.orchestrator.models._surroundings import StoreUse, Surroundings
 from archloom.orchestrator.models.litellm import LiteLLMClient
 from archloom.orchestrator.models.llamacpp import LlamaCppClient, ModelCard, installed, model_cards, models_folder, pull
 from archloom.orchestrator.models.openai import OpenAIClient

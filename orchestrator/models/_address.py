@@ -68,6 +68,8 @@ class Question:
             asked["prompt_logprobs"] = True
         if sampling.output is not None:
             asked["output"] = list(sampling.output)
+        if sampling.pause:
+            asked["pause"] = sampling.pause
         if sampling.tools:
             asked |= {"tools": sampling.tools, "tool_choice": sampling.tool_choice}
         content = orjson.dumps(asked, default=dict, option=orjson.OPT_SORT_KEYS)

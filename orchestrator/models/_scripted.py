@@ -10,9 +10,9 @@ from typing import ClassVar, TypeAlias
 import orjson
 
 from archloom.graphs import ScriptedModel
-from archloom.nodes import Completion, Messages, Sampling
+from archloom.nodes import Completion, FinishReason, Messages, Sampling
 from archloom.orchestrator.models._client import InProcessClient, Progress
-from archloom.orchestrator.models.openai._chat import text_of
+from archloom.orchestrator.models.openai._chat import reply_begun, text_of
 from archloom.tools.errors import UsageError
 
 ReplyFunction: TypeAlias = Callable[[Messages, int], str | Completion | Exception]
@@ -54,19 +54,17 @@ class ScriptedClient(InProcessClient):
     async def complete(
         self, messages: Messages, sampling: Sampling, *, seed: int, progress: Progress | None = None
     ) -> Completion:
-        """The reply at this index, cut at ``max_tokens`` words."""
+        """The reply at this index, cut at ``max_tokens`` words; of a reply that was begun the rest."""
         self.calls.append(messages)
         reply = self._reply(messages, seed)
         if isinstance(reply, Exception):
             raise reply
         if isinstance(reply, Completion):
             return reply
-        words = reply.split()
-        cut = len(words) > sampling.max_tokens
-        text = " ".join(words[: sampling.max_tokens]) if cut else reply
+        text, finish = _ended(reply, sampling)
         return Completion(
             text=text,
-            finish="length" if cut else "stop",
+            finish=finish,
             tokens_in=self.prompt_tokens_bound(messages),
             tokens_out=len(text.split()),
             latency_s=0.0,
@@ -77,9 +75,23 @@ class ScriptedClient(InProcessClient):
         return sum(len(text_of(message).split()) for message in messages)
 
     def _listed(self, messages: Messages, index: int) -> str:
-        asked = text_of(messages[-1]) if messages else ""
+        begun = reply_begun(messages)
+        asked = text_of(messages[-1 if begun is None else -2]) if len(messages) > (begun is not None) else ""
         replies = next((each for rule, each in self._rules if rule.search(asked)), self._spec.replies)
-        return replies[index % len(replies)]
+        reply = replies[index % len(replies)]
+        if begun is None:
+            return reply
+        return next((each.removeprefix(begun) for each in (reply, *replies) if each.startswith(begun)), reply)
+
+
+def _ended(reply: str, sampling: Sampling) -> tuple[str, FinishReason]:
+    """The reply as far as ``max_tokens`` and ``pause`` let it come."""
+    words = list(re.finditer(r"\S+", reply))
+    cut = len(words) > sampling.max_tokens
+    text = reply[: words[sampling.max_tokens - 1].end()] if cut else reply
+    if paused := [at + len(each) for each in sampling.pause if (at := text.find(each)) >= 0]:
+        return text[: min(paused)], "stop"
+    return text, "length" if cut else "stop" if text.strip() else "empty"
 
 
 def _pattern(rule: str, model: str) -> re.Pattern[str]:

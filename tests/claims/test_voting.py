@@ -142,8 +142,34 @@ async def test_voting_over_temperatures_is_safe_where_a_single_one_may_be_too_ho
     def claim(technique: Measured) -> bool:
         return technique.above(best).mean > -0.06 and technique.above(worst).low > 0
 
-    assert claim(await lab.use("multi_temperature_vote", samples=5))
+    technique = await lab.use("multi_temperature_vote", samples=3, more=2)
+    assert claim(technique)
+    assert technique.calls <= 4 * (3 + 2) == best.calls
     assert not claim(worst)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+async def test_temperatures_that_agree_end_the_draw_without_loss(seed: int) -> None:
+    """Wu et al., 2025: the early exit. Half of the tasks are easy; on the others every sample counts.
+
+    The same graph with a share that cannot be reached never stops. Drawing fewer everywhere saves as much, and loses:
+    so does a majority at the best temperature, over as many samples as were drawn on average.
+    """
+    skill = [{"a": 60, "b": 1}, {"a": 16, "b": 24}]
+    lab = Lab({"m": {**MEDIUM, "skill": skill, "wrong_skew": 0.0}}, tasks=TASKS, seed=seed)
+    whole = await lab.use("multi_temperature_vote", settled=1.1)
+    assert whole.calls == 40
+
+    def claim(technique: Measured) -> bool:
+        return technique.tokens < 0.8 * whole.tokens and technique.above(whole).low > -0.01
+
+    early = await lab.use("multi_temperature_vote")
+    assert claim(early)
+    fewer = round(early.calls / 4)
+    assert not claim(await lab.use("multi_temperature_vote", samples=fewer, settled=0.0))
+    assert not claim(await lab.majority(40))
+    assert not claim(await lab.majority(4 * fewer))
 
 
 # Free text

@@ -102,7 +102,12 @@ BOTH: Mapping[str, Models] = {
 """Models of graphs that ask for what simulated models do not write, or for other judgements."""
 ONE_STEP = scripted("model", "1. What is it?\n\nClass: easy")
 SIX_STEPS = scripted("model", "\n".join(f"{n}. What is number {n}?" for n in range(1, 7)) + "\n\nClass: hard")
-CASES: Mapping[str, tuple[Models, Models]] = {"scale_select": ({"model": ONE_STEP}, {"model": SIX_STEPS})}
+LONG = simulated("model", skill=[1, 1000], wrong_answers=10**6, wrong_skew=0.0) | {"tokens": 10**5}
+CASES: Mapping[str, tuple[Models, Models]] = {
+    "scale_select": ({"model": ONE_STEP}, {"model": SIX_STEPS}),
+    "self_eval_prune": ({}, {"model": LONG}),
+    "solve_detect_verify_open": ({}, {"model": LONG}),
+}
 """The same, where the calmest and the hardest task are told apart by them."""
 
 

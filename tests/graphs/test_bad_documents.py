@@ -67,6 +67,17 @@ CASES = [
         ),
         "E026", 6, 3, "model 's'",
     ),
+    Case(
+        "a continuer whose server starts a new reply",
+        edited("{provider: scripted}", "{provider: openai, model: x}").replace("type: vote", "type: continuer, model: m"),
+        "E026", 6, 3, "asks for continuation, which model 'm' (provider 'openai')",
+    ),
+    Case(
+        "a pause where nobody says why a reply ended",
+        edited("{provider: scripted}", "{provider: litellm, model: x}").replace("samples: 3", "pause: Wait"),
+        "E026", 5, 3, "asks for pause, which model 'm' (provider 'litellm')",
+    ),
+    Case("a stop and a pause", edited("samples: 3", "stop: a, pause: b"), "E013", 5, 3, "stop or pause, not both"),
     Case("two output formats", edited("samples: 3", "output_format: {regex: a, choice: [b]}"), "E013", 5, 38, "exactly one"),
     Case("a key in the document", edited("scripted", "openai, model: x, api_key: sk-123"), "E027", 3, 35, "the key itself"),
     Case("a header with a key", edited("scripted", "openai, model: x, headers: {X-Api-Key: s}"), "E027", 3, 45, "${NAME}"),

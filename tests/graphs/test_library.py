@@ -34,6 +34,7 @@ WORDS: dict[str, list[Any]] = {
     "repairs": [["error"], ["empty", "timeout"]],
     "until": ["accepted", {"score": 0.5}],
     "text": ["none", "nothing"],
+    "pause": [["Wait"], ["Hmm", "But"]],
 }
 """Values of parameters that take not any number, by their names or the last words of these."""
 

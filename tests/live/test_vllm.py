@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -166,6 +166,31 @@ async def test_a_likely_continuation_has_likelier_prompt_tokens(client: Launched
         return got.prompt_tokens[-1].logprob
 
     assert await of("The capital of France is Paris") > await of("The capital of France is banana")
+
+
+async def test_a_reply_goes_on_where_it_was_cut(client: LaunchedVLLMClient) -> None:
+    """Compared by their first words: another prompt length may round another way and so draw another word later."""
+    cold = Sampling(temperature=0, max_tokens=24)
+    whole = await client.complete(ASK, cold, seed=1)
+    begun = await client.complete(ASK, replace(cold, max_tokens=10), seed=1)
+    opened: Messages = (*ASK, {"role": "assistant", "content": begun.text})
+    rest = await client.complete(opened, replace(cold, max_tokens=14), seed=1)
+    assert begun.finish == "length"
+    assert abs(rest.tokens_in - begun.tokens_in - begun.tokens_out) <= 1, "a prefix may be tokenized another way"
+    assert (begun.text + rest.text)[: len(begun.text) + 12] == whole.text[: len(begun.text) + 12]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_a_reply_pauses_and_goes_on(holder: Holder, stream: bool) -> None:
+    cold = Sampling(temperature=0, max_tokens=24)
+    async with make(stream=stream) as client:
+        whole = await client.complete(ASK, cold, seed=1)
+        word = whole.text.split(maxsplit=3)[2]
+        begun = await client.complete(ASK, replace(cold, pause=("no such word", word)), seed=1)
+        opened: Messages = (*ASK, {"role": "assistant", "content": begun.text})
+        rest = await client.complete(opened, replace(cold, pause=(word,)), seed=1)
+    assert (begun.text, begun.finish) == (whole.text[: whole.text.index(word) + len(word)], "stop")
+    assert rest.text, "the word that is there already does not stop it again"
 
 
 SCHEMA = {

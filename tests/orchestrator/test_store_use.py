@@ -259,8 +259,15 @@ def test_a_question_is_the_same_whatever_the_order_of_its_keys() -> None:
         Sampling(max_tokens=10, logprobs=0),
         Sampling(max_tokens=10, tools=({"type": "f"},)),
         Sampling(max_tokens=10, output=OutputFormat("choice", '["a", "b"]')),
+        Sampling(max_tokens=10, pause=("Wait",)),
     ):
         assert Question.of("m", one.messages, different).key != one.key
+
+
+def test_the_beginning_of_a_reply_is_part_of_the_question_to_the_last_blank() -> None:
+    asked = {"role": "user", "content": "x"}
+    begun = [({"role": "assistant", "content": text},) for text in ("so", "so ", "so it", "")]
+    assert len({Question.of("m", (asked, *reply), SAMPLING).key for reply in ((), *begun)}) == 5
 
 
 def test_addresses_of_the_first_release_are_still_found() -> None:

@@ -24,7 +24,7 @@ from archloom.orchestrator.errors import FailureClass, ModelCallError, ModelUnav
 from archloom.orchestrator.models._client import Progress, identity_of
 from archloom.orchestrator.models._prices import map_entry
 from archloom.orchestrator.models.litellm._errors import behind, raised_by, told_by
-from archloom.orchestrator.models.openai._chat import chat_body, json_schema_format, prompt_tokens_bound
+from archloom.orchestrator.models.openai._chat import chat_body, json_schema_format, prompt_tokens_bound, reply_begun
 from archloom.orchestrator.models.openai._http_errors import HINTS
 from archloom.orchestrator.models.openai._outcomes import Failed, outcomes_of
 from archloom.orchestrator.models.openai._replies import Json, MalformedReplyError
@@ -158,9 +158,14 @@ class LiteLLMClient:
                     hint="Use json_schema, or a model of the provider vllm.",
                 )
             body |= json_schema_format(sampling.output)
+        if sampling.pause:
+            raise UsageError(
+                f"{self._where}: a reply cannot pause at {sampling.pause[0]!r}: litellm does not tell why it ended.",
+                hint="Use stop, which ends a reply for good, or a model of the provider vllm or llamacpp.",
+            )
         # A copy: litellm changes what it is given.
         arguments: dict[str, Any] = orjson.loads(orjson.dumps(body, default=dict))
-        if messages and messages[-1].get("role") == "assistant":
+        if reply_begun(messages) is not None:
             self._continue(arguments["messages"][-1])
         arguments |= self._spec.extra
         arguments |= {
@@ -185,7 +190,11 @@ class LiteLLMClient:
         known = map_entry(self._spec.model) or {}
         marked = known.get("litellm_provider") == "deepseek"
         if not known.get("supports_assistant_prefill") or not (marked or "claude" in self._spec.model):
-            raise self._error("bad_request", "it is not known to continue an assistant's message")
+            raise ModelCallError(
+                f"{self._where}: it is not known to continue an assistant's message.",
+                failure="bad_request",
+                hint="Use a model of the provider vllm or llamacpp, or one of Claude or DeepSeek that takes a prefill.",
+            )
         if marked:
             message["prefix"] = True
 

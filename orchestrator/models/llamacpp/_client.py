@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -15,8 +16,9 @@ from archloom.orchestrator.errors import ModelCallError, ModelUnavailableError
 from archloom.orchestrator.models._client import Progress
 from archloom.orchestrator.models.llamacpp._engine import CHILD, Command, Engine, Settings, acquire, release
 from archloom.orchestrator.models.llamacpp._weights import card, checksum, installed, models_folder
-from archloom.orchestrator.models.openai._chat import prompt_tokens_bound
+from archloom.orchestrator.models.openai._chat import prompt_tokens_bound, reply_begun
 from archloom.orchestrator.models.openai._client import OpenAIClient
+from archloom.orchestrator.models.openai._replies import Json
 
 _DEATH_S = 1.0
 
@@ -41,7 +43,7 @@ class LlamaCppClient:
         self._folder = models_folder(environ)
         self._command = command
         self._engine: Engine | None = None
-        self._http: OpenAIClient | None = None
+        self._http: _Http | None = None
 
     def __repr__(self) -> str:
         return f"LlamaCppClient({self._spec.model!r})"
@@ -85,7 +87,7 @@ class LlamaCppClient:
                 timeout_s=spec.timeout_s,
                 max_concurrency=spec.max_concurrency,
             )
-            self._http = await OpenAIClient(http, environ={}).__aenter__()
+            self._http = await _Http(http, environ={}).__aenter__()
         except BaseException:
             await asyncio.to_thread(release, engine)
             raise
@@ -108,13 +110,21 @@ class LlamaCppClient:
         """One request; see :class:`~archloom.orchestrator.models.Client`."""
         if self._http is None or self._engine is None:
             raise RuntimeError(f"{self!r} is not open; use it inside 'async with'")
+        begun = reply_begun(messages)
+        # A stream leaves out the beginning of the reply and tells no stop string; in one piece both are there.
+        whole = begun is not None or bool(sampling.pause)
         try:
-            return await self._http.complete(messages, sampling, seed=seed, progress=progress)
+            completion = await self._http.complete(messages, sampling, seed=seed, progress=None if whole else progress)
         except ModelCallError as exc:
             end = await self._end_behind(exc)
             if end is None:
                 raise
             raise ModelCallError(end, failure="connection", hint="Run the same command again.") from exc
+        if begun:
+            completion = _rest(completion, begun)
+        if whole and progress is not None and progress.on_text is not None and completion.text:
+            progress.on_text(completion.text)
+        return completion
 
     def prompt_tokens_bound(self, messages: Messages) -> int:
         """As for any server, but never more than the context: longer prompts are refused."""
@@ -146,6 +156,27 @@ class LlamaCppClient:
         if self._engine is None or failure.failure not in {"connection", "malformed"}:
             return None
         return await asyncio.to_thread(self._engine.ended, _DEATH_S)
+
+
+class _Http(OpenAIClient):
+    """llama.cpp's server, which says on demand what ended a reply."""
+
+    def _pause(self, pause: tuple[str, ...]) -> dict[str, object]:
+        return {"stop": pause, "verbose": True}
+
+    def _read(self, reply: Json, choice: Json, completion: Completion) -> Completion:
+        told = reply.get("__verbose")
+        word = told.get("stopping_word") if isinstance(told, dict) else None
+        if not word or not isinstance(word, str):
+            return completion
+        return replace(completion, text=completion.text + word, finish="stop")
+
+
+def _rest(completion: Completion, begun: str) -> Completion:
+    """The completion without the beginning, which llama.cpp repeats."""
+    text = completion.text.removeprefix(begun)
+    empty = completion.finish == "stop" and not text
+    return replace(completion, text=text, finish="empty" if empty else completion.finish)
 
 
 def _cores() -> int:

@@ -72,6 +72,12 @@ def prompt_tokens_bound(messages: Messages) -> int:
     return bound
 
 
+def reply_begun(messages: Messages) -> str | None:
+    """The beginning of the reply, where the conversation ends with one that is to be continued; else ``None``."""
+    last = messages[-1] if messages else {}
+    return text_of(last) if last.get("role") == "assistant" and not last.get("tool_calls") else None
+
+
 def tokens_estimated(size: int) -> int:
     """Tokens of a text of this many bytes, where nobody counted them."""
     return -(-size // BYTES_PER_TOKEN)

@@ -31,8 +31,8 @@ class OpenAIClient:
 
     The key and the headers' values are kept in the session only, and are cut out of whatever a server echoes.
 
-    The client of a server that can more derives from this one: ``_body`` and ``_output`` add to what is sent,
-    ``_streamed`` and ``_stream_options`` say how, and ``_read`` takes more from the reply.
+    The client of a server that can more derives from this one: ``_body``, ``_output`` and ``_pause`` add to what is
+    sent, ``_streamed`` and ``_stream_options`` say how, and ``_read`` takes more from the reply.
     """
 
     seeds_by_index: ClassVar[bool] = False
@@ -124,6 +124,8 @@ class OpenAIClient:
         body = chat_body(self._spec.model, messages, sampling, seed=seed, limit=self._limit)
         if sampling.output is not None:
             body |= self._output(sampling.output)
+        if sampling.pause:
+            body |= self._pause(sampling.pause)
         if self._spec.extra:
             body |= self._spec.extra
         return body
@@ -140,6 +142,17 @@ class OpenAIClient:
                 hint="Use json_schema, or a model of the provider vllm.",
             )
         return json_schema_format(output)
+
+    def _pause(self, pause: tuple[str, ...]) -> dict[str, object]:
+        """The fields of the body that end a text with the first of these strings.
+
+        Raises:
+            UsageError: the server does not say at which string a text ended, or whether at any.
+        """
+        raise UsageError(
+            f"{self._where}: a reply cannot pause at {pause[0]!r}, because its server does not tell why it ended.",
+            hint="Use stop, which ends a reply for good, or a model of the provider vllm or llamacpp.",
+        )
 
     def _streamed(self, sampling: Sampling, *, watched: bool) -> bool:
         """Whether a reply is read as it is written; ``watched`` where somebody wants to see it come."""

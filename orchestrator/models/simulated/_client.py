@@ -98,7 +98,7 @@ class SimulatedClient(InProcessClient):
         self, completion: Completion, draws: random.Random, asked: Asked, reply: Reply, whole: str, top: int
     ) -> Completion:
         """Log-probabilities as for the whole reply, as far as the completion goes."""
-        text, right = completion.text, reply.right
+        text, right = completion.text, (reply, *reply.again)[-1].right
         if reply.steps and text != whole:
             # What was cut off must not show: only what happened up to the last step that is there.
             step = last_step(asked.task, (asked.reading.partial or "") + text)

@@ -24,6 +24,7 @@ _OVERALL = re.compile(r"Overall: likely (right|wrong)")
 _STATED = re.compile(r"answer(?: is:?|:)\s*(-?\d[\d,]*(?:\.\d+)?)", re.IGNORECASE)
 _INSTRUCTION_LINES = 3
 _YES_OR_NO = re.compile(r"\bcorrect\b.*\byes\b.*\bno\b|verdict: yes", re.IGNORECASE | re.DOTALL)
+_COMPLETE = re.compile(r"\bcomplete\b", re.IGNORECASE)
 _SCORE = re.compile(r"\bscores?\b\W*(?:is\b|from\b|between\b|of \d|:|\d)", re.IGNORECASE)
 _CHOICE = re.compile(r"\b(Best|Better|Choice|Preferred|Winner):")
 _SCALE = re.compile(r"(\d+)\s*(?:to|and|-|–)\s*(\d+)")
@@ -104,6 +105,17 @@ def stated_answer(text: str) -> re.Match[str] | None:
     return next(reversed(list(_STATED.finditer(text))), None)
 
 
+def number_in(stated: re.Match[str]) -> str:
+    """The number of a stated answer."""
+    return stated[1].replace(",", "")
+
+
+def thinks_on(text: str) -> bool:
+    """Whether more than the end of the line follows the answer that a text states."""
+    stated = stated_answer(text)
+    return stated is not None and bool(text[stated.end() :].strip(" .*\n"))
+
+
 def waits_for_value(partial: str) -> bool:
     """True when the next word must be the value itself, as after ``Final answer:`` or ``The score is``."""
     return _CUE.search(partial) is not None
@@ -141,6 +153,11 @@ def score_scale(asked: str) -> Scale:
     return Scale(low, high, "integer" in asked or "digit" in asked or (low, high) == (0, 9))
 
 
+def asks_if_complete(asked: str) -> bool:
+    """Whether a verdict is wanted on a response being finished, and not on its being right."""
+    return _COMPLETE.search(asked) is not None
+
+
 def _role_about_the_task(asked: str) -> Role | None:
     if "Class:" in asked:
         return "classifier"
@@ -166,6 +183,6 @@ def _response(section: str) -> Response:
     said = said.strip()
     praise = sum(1 if word == "right" else -1 for each in critiques for word in _OVERALL.findall(each))
     if stated := stated_answer(said):
-        return Response(said[: stated.end()], stated[1].replace(",", ""), praise)
+        return Response(said[: stated.end()], number_in(stated), praise)
     # The last response of a prompt runs into the instruction.
     return Response(said[: end_of_steps(said)] or said.partition("\n\n")[0], None, praise)

@@ -10,14 +10,18 @@ from typing import NamedTuple
 
 from archloom.graphs import SimulatedModel
 from archloom.orchestrator.models.simulated._judge import Judge
+from archloom.orchestrator.models.simulated._lengths import doubts, solves_still
 from archloom.orchestrator.models.simulated._prompts import (
     Reading,
     Response,
+    asks_if_complete,
     choice_label,
     classes_offered,
     list_wanted,
+    number_in,
     score_scale,
     stated_answer,
+    thinks_on,
     verdict_words,
 )
 from archloom.orchestrator.models.simulated._steps import last_step, walk
@@ -91,9 +95,24 @@ class Roles:
                 return self._list(draws, asked)
 
     def _generated(self, draws: random.Random, asked: Asked, temperature: float) -> Reply:
+        """A solution, and what it comes to each time that it thinks again."""
+        reply, partial = self._first(draws, asked, temperature), asked.reading.partial or ""
+        if not self._spec.rechecks:
+            return reply
+        stated = stated_answer(partial)
+        if stated is not None and not thinks_on(partial):
+            reply = Reply(f"{number_in(stated)}.", number_in(stated) == asked.truth)
+        thoughts = [reply]
+        for time in range(doubts(partial), self._spec.rechecks):
+            # Cold, each time ends as it would have in the whole.
+            own = draws if temperature else self._draws("greedy", asked.task, "again", time)
+            thoughts.append(self._revised(own, asked, Response("", thoughts[-1].value.rstrip("."))))
+        return reply._replace(again=tuple(thoughts[1:]))
+
+    def _first(self, draws: random.Random, asked: Asked, temperature: float) -> Reply:
         """A solution; a revision where it goes on after an answer, or is shown one of its own and can revise."""
         if asked.reading.partial and (stated := stated_answer(asked.reading.partial)):
-            return self._revised(draws, asked, Response("", stated[1].replace(",", "")))
+            return self._revised(draws, asked, Response("", number_in(stated)))
         for response in asked.reading.responses:
             if response.answer is not None and (self._spec.fixes or self._spec.breaks):
                 return self._revised(draws, asked, response)
@@ -115,6 +134,8 @@ class Roles:
             return self._answer(asked, last.rank if last else None)._replace(steps=steps)
         if begun is not None and begun.rank is not None:
             return self._answer(asked, None if draws.random() < spec.self_correction else begun.rank)
+        if asked.reading.partial and begun is None and spec.tokens_wrong and temperature:
+            p = solves_still(spec, p, asked.reading.partial)
         return self._answer(asked, None if draws.random() < p else self._difficulty.wrong(draws, task))
 
     def _fused(self, draws: random.Random, asked: Asked, temperature: float) -> Reply:
@@ -162,7 +183,8 @@ class Roles:
 
     def _accepts(self, draws: random.Random, asked: Asked) -> tuple[bool, bool, float]:
         [response] = asked.reading.responses
-        right = asked.right(response)
+        complete = asks_if_complete(asked.reading.asked)
+        right = response.answer is not None if complete else asked.right(response)
         accepts, sure = self._judge.verdict(draws, asked.task, response, right)
         return accepts, right, sure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
@@ -43,12 +43,16 @@ def step_head(task: str, step: Step) -> str:
 
 def last_step(task: str, text: str) -> Step | None:
     """The last step in a text that states its value."""
-    found = _last_in(text)
-    if found is None:
-        return None
-    off = int(found[2]) - step_value(task, int(found[1]))
-    said = found[3].rstrip()
-    return Step(int(found[1]), None if off == 0 else max(off, 1) - 1, said.endswith("."), len(said.split()))
+    return next(reversed(list(steps_in(task, text))), None)
+
+
+def steps_in(task: str, text: str) -> Iterator[Step]:
+    """The steps of a text that state their values, in order."""
+    for found in _STEP.finditer(text):
+        off = int(found[2]) - step_value(task, int(found[1]))
+        said = found[3].rstrip()
+        rank = None if off == 0 else max(off, 1) - 1
+        yield Step(int(found[1]), rank, said.endswith("."), len(said.split()))
 
 
 def end_of_steps(text: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Iterable
@@ -10,7 +9,8 @@ from typing import NamedTuple
 
 from archloom.graphs import SimulatedModel
 from archloom.nodes import FinishReason, Sampling
-from archloom.orchestrator.models.simulated._prompts import stated_answer, waits_for_value
+from archloom.orchestrator.models.simulated._lengths import WAIT, drawn_length, mean_of, pace, words_of_thought
+from archloom.orchestrator.models.simulated._prompts import stated_answer, thinks_on, waits_for_value
 from archloom.orchestrator.models.simulated._steps import Step, last_step, step_head
 
 _TENTHS_PER_WORD = 13
@@ -29,6 +29,7 @@ class Reply(NamedTuple):
         label: What stands before it on the last line.
         steps: Steps before the last line.
         chances: Words that could have been the value, with their probabilities.
+        again: What it comes to each time that it thinks again, after the last line.
     """
 
     value: str
@@ -36,6 +37,7 @@ class Reply(NamedTuple):
     label: str = SOLUTION
     steps: tuple[Step, ...] = ()
     chances: tuple[tuple[str, float], ...] = ()
+    again: tuple[Reply, ...] = ()
 
     @property
     def line(self) -> str:
@@ -59,25 +61,24 @@ def words(draws: random.Random, count: int) -> str:
 def write(draws: random.Random, spec: SimulatedModel, task: str, reply: Reply, partial: str | None) -> str:
     """The whole reply, or the rest of it after ``partial``; empty where nothing is left to say."""
     if reply.steps or (spec.steps and _all_steps_done(task, reply, partial)):
-        parts = _steps(draws, spec, task, reply)
+        parts = _steps(draws, spec, task, reply, partial or "")
     else:
-        mean = spec.tokens
-        if reply.label == SOLUTION and not reply.right:
-            mean = spec.tokens_wrong or mean
-        spread = spec.length_spread
-        length = draws.lognormvariate(math.log(mean) - spread**2 / 2, spread)
-        room = round(length * 10 / _TENTHS_PER_WORD) - len(reply.line.split()) - len((partial or "").split())
-        parts = ["\n".join((" ".join(draws.choices(_WORDS, k=max(1, room))), reply.line))]
-    return _rest(draws, task, reply, parts, partial) if partial else "\n\n".join(parts)
+        parts = [_thought(draws, spec, reply, written=words_of_thought(partial or ""))]
+    text = _rest(draws, task, reply, parts, partial) if partial else "\n\n".join(parts)
+    again = "".join(f"\n\n{WAIT}, {_thought(draws, spec, thought)}" for thought in reply.again)
+    if partial and not text:  # a blank line may be there already
+        again = again[min(2, len(partial) - len(partial.rstrip("\n"))) :]
+    return text + again
 
 
 def cut(text: str, sampling: Sampling) -> Written:
-    """The text up to ``max_tokens`` or a stop string. A word is cut off whole, but for the first."""
+    """The text up to ``max_tokens``, a stop string, or the end of one to pause at. The first word is never cut off."""
     tokens = count_tokens([text])
     too_long = tokens > sampling.max_tokens
     if too_long:
         text = _first_words(text, max(1, sampling.max_tokens * 10 // _TENTHS_PER_WORD))
     stops = [at for stop in sampling.stop if (at := text.find(stop)) >= 0]
+    stops += [at + len(pause) for pause in sampling.pause if (at := text.find(pause)) >= 0]
     if stops:
         text = text[: min(stops)]
         too_long, tokens = False, count_tokens([text])
@@ -99,16 +100,26 @@ def _first_words(text: str, count: int) -> str:
     return text[: words[count - 1].end()] if count <= len(words) else text
 
 
-def _steps(draws: random.Random, spec: SimulatedModel, task: str, reply: Reply) -> list[str]:
+def _steps(draws: random.Random, spec: SimulatedModel, task: str, reply: Reply, partial: str) -> list[str]:
     """The steps and the last line as paragraphs; a step's length goes by whether all is right so far."""
-    factor = draws.lognormvariate(-(spec.length_spread**2) / 2, spec.length_spread) / spec.steps
+    factor = pace(draws, spec, task, partial, len(reply.line.split())) / spec.steps
     parts = []
     for step in reply.steps:
-        mean = spec.tokens if step.rank is None else spec.tokens_wrong or spec.tokens
         head = step_head(task, step)
-        room = round(factor * mean * 10 / _TENTHS_PER_WORD - len(reply.line.split()) / spec.steps) - len(head.split())
+        words_of_step = factor * mean_of(spec, step) * 10 / _TENTHS_PER_WORD - len(reply.line.split()) / spec.steps
+        room = round(words_of_step) - len(head.split())
         parts.append(f"{head} {' '.join(draws.choices(_WORDS, k=max(1, room)))}.")
     return [*parts, reply.line]
+
+
+def _thought(draws: random.Random, spec: SimulatedModel, reply: Reply, *, written: int = 0) -> str:
+    """Running text and the last line, after so many words of the text were written."""
+    mean = spec.tokens
+    if reply.label == SOLUTION and not reply.right:
+        mean = spec.tokens_wrong or mean
+    length = drawn_length(draws, mean, spec.length_spread, longer_than=written * _TENTHS_PER_WORD / 10)
+    room = round(length * 10 / _TENTHS_PER_WORD) - len(reply.line.split()) - written
+    return f"{words(draws, max(1, room))}\n{reply.line}"
 
 
 def _rest(draws: random.Random, task: str, reply: Reply, parts: list[str], partial: str) -> str:
@@ -140,8 +151,7 @@ def _all_steps_done(task: str, reply: Reply, partial: str | None) -> bool:
 
 def _finished(reply: Reply, partial: str) -> bool:
     if reply.label == SOLUTION:
-        stated = stated_answer(partial)
-        return stated is not None and not partial[stated.end() :].strip(" .*\n")
+        return stated_answer(partial) is not None and not thinks_on(partial)
     tail = partial.rstrip().rpartition("\n")[2]
     value = r"(?:likely )?[\w.]+(?:\s*[>,]\s*[\d.]+)*"
     return re.fullmatch(rf"{re.escape(reply.label)}\s*{value}\W*", tail) is not None

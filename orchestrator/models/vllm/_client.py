@@ -11,6 +11,7 @@ import orjson
 
 from archloom.graphs import ServedModel, VLLMModel
 from archloom.nodes import Completion, Messages, OutputFormat, Sampling, TokenLogprob
+from archloom.orchestrator.models.openai._chat import reply_begun
 from archloom.orchestrator.models.openai._client import OpenAIClient
 from archloom.orchestrator.models.openai._replies import Json, MalformedReplyError
 from archloom.orchestrator.models.vllm._metrics import ServerMetrics, Watch
@@ -54,7 +55,7 @@ class VLLMClient(OpenAIClient):
 
     def _body(self, messages: Messages, sampling: Sampling, seed: int) -> dict[str, object]:
         body = super()._body(messages, sampling, seed)
-        if _is_continued(messages):
+        if reply_begun(messages) is not None:
             body |= {"add_generation_prompt": False, "continue_final_message": True}
         if sampling.prompt_logprobs:
             body |= {"prompt_logprobs": sampling.logprobs or 0, "return_prompt_text": True}
@@ -64,6 +65,9 @@ class VLLMClient(OpenAIClient):
         if output.kind == "json_schema":
             return super()._output(output)
         return {"structured_outputs": {output.kind: orjson.loads(output.value)}}
+
+    def _pause(self, pause: tuple[str, ...]) -> dict[str, object]:
+        return {"stop": pause, "include_stop_str_in_output": True}
 
     def _streamed(self, sampling: Sampling, *, watched: bool) -> bool:
         # A stream has no place for the prompt's log-probabilities.
@@ -81,10 +85,6 @@ class VLLMClient(OpenAIClient):
         text = reply.get("prompt_text")
         tokens = tuple(_prompt_tokens(told, text if isinstance(text, str) else ""))
         return replace(completion, prompt_tokens=tokens)
-
-
-def _is_continued(messages: Messages) -> bool:
-    return bool(messages) and messages[-1].get("role") == "assistant" and not messages[-1].get("tool_calls")
 
 
 def _prompt_tokens(told: list[object], prompt: str) -> Iterator[TokenLogprob]:

@@ -216,6 +216,14 @@ async def test_a_model_that_would_answer_itself_is_not_asked(provider: Provider)
         with pytest.raises(ModelCallError, match="not known to continue") as caught:
             await client.complete((*ASK, {"role": "assistant", "content": "It is"}), Sampling(), seed=1)
     assert caught.value.failure == "bad_request"
+    assert "vllm" in str(caught.value)
+    assert provider.asked == []
+
+
+async def test_nobody_is_told_at_which_string_a_reply_ended(provider: Provider) -> None:
+    async with provider.client() as client:
+        with pytest.raises(UsageError, match="cannot pause at 'Wait'"):
+            await client.complete(ASK, Sampling(pause=("Wait",)), seed=1)
     assert provider.asked == []
 
 

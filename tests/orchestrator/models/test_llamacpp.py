@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -18,7 +19,7 @@ import pytest
 from archloom.graphs import LlamaCppModel
 from archloom.nodes import Messages, Sampling
 from archloom.orchestrator.errors import ChecksumError, ModelCallError, ModelUnavailableError
-from archloom.orchestrator.models import Client
+from archloom.orchestrator.models import Client, Progress
 from archloom.orchestrator.models.llamacpp._client import LlamaCppClient
 from archloom.orchestrator.models.llamacpp._engine import CHILD, Command
 from archloom.orchestrator.models.llamacpp._weights import SMOLLM2_135M, installed, models_folder
@@ -43,9 +44,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             os._exit(3)
         words = f"{asked['seed']} a fox came to the river".split() if mode == "tells" else [str(os.getpid())]
         words = words[: asked["max_tokens"]]
+        last = asked["messages"][-1]
+        begun = last["content"] if last["role"] == "assistant" else ""  # which llama.cpp repeats
+        ended = {"__verbose": {"stopping_word": asked["stop"][0]}} if asked.get("verbose") else {}
         body = json.dumps({
-            "choices": [{"message": {"content": " ".join(words)}, "finish_reason": "stop"}],
+            "choices": [{"message": {"content": begun + " ".join(words)}, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 30, "completion_tokens": len(words)},
+            **ended,
         }).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -99,6 +104,26 @@ class TestConformanceOfTheProcess(ClientConformance):
     @pytest.fixture
     def client(self, weights: Path) -> Client:
         return client_of(weights, "tells")
+
+
+async def test_the_beginning_of_a_reply_is_not_part_of_the_rest(weights: Path) -> None:
+    opened: Messages = (*ASK, {"role": "assistant", "content": "Once "})
+    async with client_of(weights, "tells") as client:
+        rest = await client.complete(opened, Sampling(), seed=7)
+        nothing = await client.complete(opened, Sampling(max_tokens=0), seed=7)
+    assert (rest.text, rest.finish) == ("7 a fox came to the river", "stop")
+    assert (nothing.text, nothing.finish) == ("", "empty")
+
+
+async def test_a_reply_ends_with_the_string_that_it_paused_at(weights: Path) -> None:
+    told: list[str] = []
+    async with client_of(weights, "tells") as client:
+        watched = Progress(on_text=told.append)
+        paused = await client.complete(ASK, Sampling(pause=(". Wait",)), seed=7, progress=watched)
+        stopped = await client.complete(ASK, Sampling(stop=(". Wait",)), seed=7)
+    assert (paused.text, paused.finish) == ("7 a fox came to the river. Wait", "stop")
+    assert told == [paused.text]
+    assert stopped.text == "7 a fox came to the river"
 
 
 async def test_leaving_ends_and_reaps_the_process(weights: Path) -> None:
@@ -262,6 +287,41 @@ async def test_the_same_seed_gives_the_same_text_at_any_concurrency(
             calls = [group.create_task(client.complete(q, sampling, seed=seed)) for q, seed in reversed(asked)]
     assert [call.result().text for call in reversed(calls)] == alone
     assert len(set(alone)) > len(questions)
+
+
+@pytest.mark.slow
+async def test_a_reply_goes_on_where_it_was_cut(real: Callable[..., LlamaCppClient]) -> None:
+    """The prefix is tokenized as a whole, which for a text that ends between words gives the tokens that were drawn."""
+    cold = Sampling(temperature=0, max_tokens=24)
+    async with real() as client:
+        whole = await client.complete(ASK, cold, seed=1)
+        begun = await client.complete(ASK, replace(cold, max_tokens=10), seed=1)
+        opened = (*ASK, {"role": "assistant", "content": begun.text})
+        told: list[str] = []
+        rest = await client.complete(
+            opened, replace(cold, max_tokens=14), seed=1, progress=Progress(on_text=told.append)
+        )
+        done = await client.complete((*ASK, {"role": "assistant", "content": whole.text}), cold, seed=1)
+    assert begun.finish == "length"
+    assert begun.text + rest.text == whole.text
+    assert begun.tokens_out + rest.tokens_out == whole.tokens_out
+    assert "".join(told) == rest.text
+    assert not done.text.startswith(whole.text)
+
+
+@pytest.mark.slow
+async def test_a_reply_pauses_and_goes_on(real: Callable[..., LlamaCppClient]) -> None:
+    cold = Sampling(temperature=0, max_tokens=24)
+    async with real() as client:
+        whole = await client.complete(ASK, cold, seed=1)
+        word = whole.text.split(maxsplit=3)[2]
+        begun = await client.complete(ASK, replace(cold, pause=("no such word", word)), seed=1)
+        opened = (*ASK, {"role": "assistant", "content": begun.text})
+        rest = await client.complete(opened, replace(cold, pause=(word,)), seed=1)
+    assert begun.text == whole.text[: whole.text.index(word) + len(word)]
+    assert begun.finish == "stop"
+    assert rest.text, "the word that is there already does not stop it again"
+    assert whole.text.startswith(begun.text + rest.text) or (begun.text + rest.text).startswith(whole.text)
 
 
 @pytest.mark.slow

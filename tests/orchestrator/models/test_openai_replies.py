@@ -63,12 +63,14 @@ async def test_logprobs_are_read_and_their_mean_taken(stream: bool) -> None:
     assert "logprobs" not in server.requests[1].body
 
 
-async def test_a_json_schema_is_asked_for_strictly() -> None:
+async def test_a_json_schema_is_asked_for_strictly_and_what_a_server_cannot_do_is_refused() -> None:
     async with LoopbackServer(lambda asked: "{}") as server:
         await asked_for(server, Sampling(output=OutputFormat("json_schema", '{"type": "object"}')))
         for kind in ("regex", "choice"):
             with pytest.raises(UsageError, match="vllm"):
                 await asked_for(server, Sampling(output=OutputFormat(kind, '"x"')))  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="cannot pause at 'Wait'"):
+            await asked_for(server, Sampling(pause=("Wait",)))
     schema = {"name": "reply", "schema": {"type": "object"}, "strict": True}
     assert [asked.body["response_format"] for asked in server.requests] == [
         {"type": "json_schema", "json_schema": schema}

@@ -54,6 +54,35 @@ async def test_a_long_reply_is_cut_and_says_so() -> None:
     assert (whole.tokens_in, whole.latency_s) == (4, 0)
 
 
+@pytest.mark.parametrize(
+    ("index", "begun", "rest", "finish"),
+    [
+        (0, "first 5,", " then 4, so 9", "stop"),
+        (1, "first 5,", " then 4, so 9", "stop"),
+        (1, "no", " idea", "stop"),
+        (1, "well,", "no idea", "stop"),
+        (1, "no idea", "", "empty"),
+    ],
+    ids=["its own", "of another reply", "its own again", "of none", "nothing is left"],
+)
+async def test_a_reply_that_was_begun_goes_on_as_the_script_does(
+    index: int, begun: str, rest: str, finish: str
+) -> None:
+    client = ScriptedClient(ScriptedModel(rules={r"5 \+ 4": ("first 5, then 4, so 9", "no idea")}))
+    reply = await client.complete((*ask("5 + 4?"), {"role": "assistant", "content": begun}), Sampling(), seed=index)
+    assert (reply.text, reply.finish) == (rest, finish)
+
+
+@pytest.mark.parametrize(
+    ("pause", "text", "finish"),
+    [(("Wait", "so"), "It is\n9, so", "stop"), (("Hm",), "It is\n9, so it is. Wait", "length")],
+)
+async def test_a_reply_pauses_behind_the_first_string(pause: tuple[str, ...], text: str, finish: str) -> None:
+    client = ScriptedClient(ScriptedModel(replies=("It is\n9, so it is. Wait a bit.",)))
+    reply = await client.complete(ask("?"), Sampling(pause=pause, max_tokens=7), seed=0)
+    assert (reply.text, reply.finish) == (text, finish)
+
+
 async def test_a_function_may_reply_complete_or_fail() -> None:
     whole = Completion("given", "stop", 1, 2, 3.0)
     error = ModelCallError("down", failure="server")

@@ -313,7 +313,7 @@ def test_the_identity_holds_all_that_decides_answers_and_nothing_else() -> None:
         {"self_correction": 0.1}, {"wrong_spread": 2}, {"judge_consistency": 0.5}, {"position_bias": 1},
         {"score_signal": 1}, {"early_confidence": 2}, {"fixes": 0.1}, {"breaks": 0.1}, {"heeds": 1},
         {"tokens_wrong": 60}, {"length_spread": 0.5}, {"calibration": 2}, {"latency_spread": 0.5},
-        {"faults": {"server": 0.1}}, {"faults": {"drip": 0.1}}, {"idea_spread": 1},
+        {"faults": {"server": 0.1}}, {"faults": {"drip": 0.1}}, {"idea_spread": 1}, {"rechecks": 1},
     ]  # fmt: skip
     assert {name for fields in others for name in fields} == (
         SimulatedModel.model_fields.keys() - ModelBase.model_fields.keys() - {"provider", "sleep"} | {"model"}

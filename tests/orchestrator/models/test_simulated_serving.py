@@ -65,7 +65,7 @@ def auc(right: Sequence[float], wrong: Sequence[float]) -> float:
 
 
 def test_it_says_what_it_can_do() -> None:
-    assert SimulatedModel.capabilities == {"logprobs", "continuation"}
+    assert SimulatedModel.capabilities == {"logprobs", "continuation", "pause"}
 
 
 @pytest.mark.parametrize("calibration", [2.0, 0.0, -1.0])

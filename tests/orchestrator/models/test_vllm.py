@@ -142,6 +142,13 @@ async def test_half_an_answer_is_continued(messages: Messages, continued: bool) 
     assert {name: body[name] for name in ("add_generation_prompt", "continue_final_message") if name in body} == asked
 
 
+async def test_a_string_to_pause_at_stays_in_the_text() -> None:
+    body = await sent(HALF, Sampling(pause=("Wait", "Hmm")))
+    assert (body["stop"], body["include_stop_str_in_output"]) == (["Wait", "Hmm"], True)
+    plain = await sent(HALF, Sampling(stop=("Wait",)))
+    assert (plain["stop"], "include_stop_str_in_output" in plain) == (["Wait"], False)
+
+
 PROMPT = [
     None,
     {"9690": {"logprob": -7.8, "rank": 146, "decoded_token": "sys"}, "29": {"logprob": -0.9, "decoded_token": "-"}},
