@@ -20,6 +20,7 @@ from archloom.orchestrator import (
 from archloom.search._objective import excess, limits
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Point
+from archloom.search._statistics import wilson
 from archloom.search._study import Study
 
 _RIVALS = 2
@@ -122,14 +123,21 @@ def _simplest(study: Study, space: DocumentSpace, point: Point) -> Point:
 
 def _best_single_call(study: Study, space: DocumentSpace, winner: Point) -> Configuration | None:
     """The single call to beat: that of the best one-call configuration the search saw, else of the winner."""
-    ones = [
-        (len(cells), fmean(cell.value for cell in cells), point)
+    ones = {
+        point: [cell.value for cell in cells]
         for point in study.observed
         if (cells := study.state.search.get(space.configuration(point).id)) and all(c.calls <= 1 for c in cells)
-    ]
-    most = max((count for count, _, _ in ones), default=0)
-    best = max(((score, point) for count, score, point in ones if count == most), default=(0.0, winner))[1]
+    }
+    best = strongest(ones) if ones else winner
     return single_call(space.configuration(best)) or single_call(space.configuration(winner))
+
+
+def strongest(scores: Mapping[Point, Sequence[float]]) -> Point:
+    """The configuration that is surely good: the one whose mean has the highest lower bound (Wilson's, 95 %).
+
+    So three lucky tasks do not beat seventy, and of two that were seen on nearly as many the better one wins.
+    """
+    return max(scores, key=lambda point: (wilson(sum(scores[point]), len(scores[point])).low, point))
 
 
 async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Sequence[str]) -> None:
