@@ -11,9 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("archloom", deadline=None)
+settings.load_profile("archloom")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -63,9 +63,10 @@ async def test_verdicts_weighed_by_their_probability_say_more_than_verdicts() ->
     assert not claim(majority)
 
 
+@pytest.mark.slow
 async def test_more_judgements_score_better_and_one_is_better_than_a_majority() -> None:
     """Liu et al., 2025: scores added over votes."""
-    lab = Lab({"m": LURED, "judge": judge(0.65, 0.35)}, tasks=TASKS)
+    lab = Lab({"m": LURED, "judge": judge(0.65, 0.35)}, tasks=3 * TASKS)
     majority = await lab.majority(6)
     once = await lab.use("grm_vote", judge="judge", samples=6, votes=1)
 
