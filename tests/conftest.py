@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not config.getoption(f"--run-{tier}"):
             for item in items:
                 if tier in item.keywords:
-                    item.add_marker(pytest.mark.skip(reason=reason))
+                    item.add_marker(pytest.mark.skip(reason=reason))  # run by .ci/run
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,9 @@ class Case(NamedTuple):
 ATTACKS = {
     "reads files of the host": Case(
         """
-for path in (CANARY, "/etc/shadow", os.path.expanduser("~root/.bashrc"), "/root/.ssh/id_rsa", "/etc/machine-id"): reads(path)
+homes = {os.path.expanduser("~root"), os.path.join(os.sep, "root")}
+for path in (CANARY, "/etc/shadow", "/etc/machine-id"): reads(path)
+for home in homes: reads(home + "/.bashrc"); reads(home + "/.ssh/id_rsa")
 for path in (os.path.dirname(CANARY), "/etc/ssh", "/var/log", "/run", "/boot"): attempt("listed " + path, lambda: bool(os.listdir(path)))
 """
     ),
@@ -455,7 +457,7 @@ TRICKS = {
     "link to a folder": Trick("ln -s FOLDER trick", "trick/canary"),
     "link up": Trick("ln -s ../../../../../../../../.. trick", "trick/CANARY"),
     "link to a link": Trick("ln -s FOLDER one; ln -s one/canary trick", "trick"),
-    "link through proc": Trick("ln -s /proc/self/root/CANARY trick", "trick"),
+    "link through proc": Trick("ln -s /proc/self/rootCANARY trick", "trick"),
     "folder in a folder": Trick("mkdir a; ln -s FOLDER a/b", "a/b/canary"),
     "pipe that nobody writes": Trick("mkfifo trick", "trick"),
     "socket": Trick("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"trick\")'", "trick"),

@@ -111,6 +111,7 @@ async def test_processes_without_end_are_ended_where_the_kernel_does_not_count_t
     assert (result.exceeded, result.exit_code, result.timed_out) == ("processes", None, False)
 
 
+# Its subject exists for root alone; another user's processes are counted, which the tests above show.
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be root under another number")
 def test_user_whose_processes_the_kernel_does_not_count_gets_no_sandbox() -> None:
     probe = "from archloom.tools.sandboxes import sandbox_levels; print(sandbox_levels()['bwrap'])"
