@@ -15,7 +15,6 @@ from archloom.orchestrator.models._prices import map_entry, price_of
 OWN = Price(input=1.0, output=2.0)
 GPU = GpuPrice(usd_per_hour=3.6, output_tokens_per_s=1000)
 
-# As for all tests of litellm: an extra that the development environment has.
 # An extra that the development environment has: CI does not skip these.
 needs_map = pytest.mark.skipif(find_spec("litellm") is None, reason="the price map comes with litellm")
 
