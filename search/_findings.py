@@ -62,9 +62,7 @@ class Searched:
         return {} if estimates is None else dict(zip(self.cells, map(float, estimates), strict=True))
 
     def importance(self) -> tuple[Effect, ...]:
-        """The choices of the space; none where the graph itself is open, whose edges are no choices to list."""
-        if self.space.document.search.topology is not None:
-            return ()
+        """The choices of the space, or the traits of a graph that is open, the one that explains most first."""
         return tuple(
             Effect(
                 choice=_choice(effect.axis),

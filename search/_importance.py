@@ -23,10 +23,10 @@ _DRAWS = 400
 
 
 class Effect(NamedTuple):
-    """What one choice does.
+    """What one choice does, or in a free topology one trait of graphs.
 
     Attributes:
-        axis: The choice.
+        axis: The choice or trait.
         share: Share of the variance between configurations that it explains by itself, with a 95 % credible interval.
         best: Index of the option with the highest mean score.
         worst: Index of that with the lowest.
@@ -58,6 +58,10 @@ def main_effects(space: Space, points: Sequence[Point], scores: ArrayLike) -> tu
     to the observed cells, so that missing cells and configurations never looked at are allowed for: 400 functions are
     drawn from its posterior, shares are their medians and the intervals hold 95 % of them.
 
+    In a free topology graphs are drawn at random, and what is listed are traits of them, such as how many nodes there
+    are of a role. Their shares are correlation ratios (Pearson 1905) over those graphs. Traits go together, a graph
+    with many fusers is large, so their shares overlap.
+
     Args:
         space: The space.
         points: Normal points that have been observed.
@@ -78,11 +82,11 @@ def main_effects(space: Space, points: Sequence[Point], scores: ArrayLike) -> tu
     posterior = Posterior(full, Kernels.of(space.encode(grid.configurations), blocks), variances)
     functions = posterior.draw_levels(np.random.default_rng(0), _DRAWS).T[:, grid.row]
     whole = functions.var(axis=1)
-    chosen = np.array(grid.points)
+    values = np.array([space.traits_of(point) for point in grid.points])
     effects = [
-        _effect(axis, chosen[:, number], functions, whole)
-        for number, axis in enumerate(space.axes)
-        if len(np.unique(chosen[:, number])) > 1
+        _effect(axis, values[:, number], functions, whole)
+        for number, axis in enumerate(space.traits)
+        if len(np.unique(values[:, number])) > 1
     ]
     return tuple(sorted(effects, key=lambda effect: -effect.share.estimate))
 
@@ -103,10 +107,12 @@ def _points(space: Space) -> Iterator[Point]:
     if space.size <= _WHOLE:
         yield from filter(space.valid, product(*map(range, sizes)))
         return
-    rng = np.random.default_rng(0)
-    drawn = (tuple(map(int, rng.integers(sizes))) for _ in range(_TRIES * _WHOLE))
-    valid = list(dict.fromkeys(filter(space.valid, drawn)))
-    yield from valid[:_WHOLE]
+    found: dict[Point, None] = {}
+    for point in space.scattered(np.random.default_rng(0), _TRIES * _WHOLE):
+        found[point] = None
+        if len(found) == _WHOLE:
+            break
+    yield from found
 
 
 def _effect(axis: Axis, chosen: NDArray[np.intp], functions: Array, whole: Array) -> Effect:

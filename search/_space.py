@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -227,12 +227,26 @@ class Space:
         if self.listable:
             points = self.points()
             return points[int(rng.integers(len(points)))]
+        for point in self.scattered(rng, _TRIES):
+            return self.normal(point)
+        raise EmptySpaceError(f"{_TRIES:,} random points of this space were all forbidden by construction rules.")
+
+    def scattered(self, rng: np.random.Generator, draws: int) -> Iterator[Point]:
+        """The valid ones of so many random points, as drawn: choices that do not matter take any option."""
         sizes = [len(axis.options) for axis in self.axes]
-        for _ in range(_TRIES):
+        for _ in range(draws):
             point = tuple(rng.integers(sizes).tolist())
             if self.valid(point):
-                return self.normal(point)
-        raise EmptySpaceError(f"{_TRIES:,} random points of this space were all forbidden by construction rules.")
+                yield point
+
+    @property
+    def traits(self) -> tuple[Axis, ...]:
+        """What can be said of a point, each with the values that it can have; here its choices."""
+        return self.axes
+
+    def traits_of(self, point: Point) -> Point:
+        """The values of :attr:`traits`, by their places among the options."""
+        return point
 
     def draw(self, chances: Sequence[NDArray[np.float64]], rng: np.random.Generator) -> Point:
         """A random configuration whose choices are drawn one by one, each with its own chances.

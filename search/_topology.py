@@ -18,6 +18,7 @@ from archloom.graphs._yaml import dotted
 from archloom.search._graph_draws import drawn, grown, pick
 from archloom.search._graph_edits import edits
 from archloom.search._graph_features import feature_names, features, shape
+from archloom.search._graph_traits import graph_traits, traits_of_graph
 from archloom.search._graph_words import graph_words, read_graph
 from archloom.search._of_document import DocumentSpace
 from archloom.search._space import Axis, Point
@@ -177,17 +178,36 @@ class TopologySpace(DocumentSpace):
         return tuple(out)
 
     def sample(self, rng: np.random.Generator) -> Point:
-        """A random configuration: number of nodes, layers, roles, models and edges are drawn in turn.
+        """A random configuration, of a space that can be listed any with the same chance; else as by :meth:`scattered`.
 
-        Each size is as likely as any other, though there are far more large graphs than small ones.
+        Raises:
+            EmptySpaceError: no valid graph was found.
         """
         if self.listable:
             return super().sample(rng)
-        holes = tuple(int(rng.integers(len(axis.options))) for axis in self.axes[: self._holes])
-        for _ in range(_TRIES):
-            if self._grammar(holes).allows(graph := grown(self._grammar(holes), rng)):
-                return self.normal(self.point_of(graph, holes))
+        for point in self.scattered(rng, _TRIES):
+            return self.normal(point)
         raise EmptySpaceError(f"{_TRIES} random graphs of this topology were all forbidden by construction rules.")
+
+    def scattered(self, rng: np.random.Generator, draws: int) -> Iterator[Point]:
+        """The valid ones of so many random graphs: number of nodes, layers, roles, models and edges are drawn in turn.
+
+        Each size is as likely as any other, though there are far more large graphs than small ones.
+        """
+        for _ in range(draws):
+            holes = tuple(int(rng.integers(len(axis.options))) for axis in self.axes[: self._holes])
+            grammar = self._grammar(holes)
+            if grammar.allows(graph := grown(grammar, rng)):
+                yield self.point_of(graph, holes)
+
+    @cached_property
+    def traits(self) -> tuple[Axis, ...]:
+        """The document's choices; then number of nodes, depth, width, and how many there are of each role and model."""
+        return (*self.axes[: self._holes], *graph_traits(self.topology))
+
+    def traits_of(self, point: Point) -> Point:
+        """The values of :attr:`traits`, by their places among the options."""
+        return (*point[: self._holes], *traits_of_graph(self.topology, self.graph(point)))
 
     def neighbours(self, point: Point) -> tuple[Point, ...]:
         """The other configurations that are one edit away: a node, an edge, a role, a model, or an option of a hole."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import numpy as np
@@ -36,10 +37,10 @@ class Harvest:
         self._task_ids = np.array(task_ids, dtype=object)
         self._column = {task: column for column, task in enumerate(task_ids)}
         self._drawn: dict[Point, Tasks] = {}
-        self._points: tuple[Point, ...] = ()
-        self._asking: tuple[Demands, ...] = ()
-        self._rows_by_rarest: Mapping[str, Sequence[int]] = {}
-        self._rows: dict[Point, NDArray[np.intp]] = {}
+        self._seen: dict[Point, int] = {}
+        self._asking: list[Demands] = []
+        self._filed: defaultdict[str, list[int]] = defaultdict(list)
+        self._narrower: dict[Point, tuple[int, list[int]]] = {}
 
     def add(self, cell: Cell) -> None:
         """Learns of a cell that was observed."""
@@ -54,37 +55,39 @@ class Harvest:
             points: Those to look at.
             wanted: What will have been observed by then.
         """
-        if points != self._points:
-            self._look_at(points)
-        found = np.zeros((len(points), len(self._task_ids)), dtype=bool)
+        self._file(points)
+        found = np.zeros((len(self._seen), len(self._task_ids)), dtype=bool)
         for point, tasks in self._drawn.items():
-            if (rows := self._covered(point)).size:
-                found[rows] |= tasks
+            if covered := self._covered(point):
+                found[covered] |= tasks
         for observation in wanted:
-            tasks = self._none()
-            tasks[[self._column[task] for task in observation.task_ids]] = True
-            found[self._covered(observation.point)] |= tasks
-        for row in np.flatnonzero(found.any(axis=1)).tolist():
-            yield points[row], tuple(self._task_ids[found[row]].tolist())
+            if covered := self._covered(observation.point):
+                found[np.ix_(covered, [self._column[task] for task in observation.task_ids])] = True
+        for point in points:
+            if (tasks := found[self._seen[point]]).any():
+                yield point, tuple(self._task_ids[tasks].tolist())
 
-    def _look_at(self, points: tuple[Point, ...]) -> None:
-        """Files each configuration under the question that fewest others ask: whoever covers it asks that as well."""
-        self._points, self._rows = points, {}
-        self._asking = tuple(map(self._space.demands, points))
-        asked_by = Counter(question for demands in self._asking for question in demands)
-        rows: defaultdict[str, list[int]] = defaultdict(list)
-        for row, demands in enumerate(self._asking):
-            rows[min(demands, key=asked_by.__getitem__, default="")].append(row)
-        self._rows_by_rarest = rows
+    def _file(self, points: Sequence[Point]) -> None:
+        """Files new ones under the question that fewest of them ask: whoever covers one asks that as well."""
+        new = [point for point in points if point not in self._seen]
+        asking = [self._space.demands(point) for point in new]
+        asked_by = Counter(question for demands in asking for question in demands)
+        for point, demands in zip(new, asking, strict=True):
+            self._filed[min(demands, key=asked_by.__getitem__, default="")].append(len(self._seen))
+            self._seen[point] = len(self._seen)
+            self._asking.append(demands)
 
     def _none(self) -> Tasks:
         return np.zeros(len(self._task_ids), dtype=bool)
 
-    def _covered(self, point: Point) -> NDArray[np.intp]:
+    def _covered(self, point: Point) -> list[int]:
         """Rows of the other configurations that ask for nothing that this one does not ask for."""
-        if point not in self._rows:
-            wider = self._space.demands(point)
-            possible = (row for question in ("", *wider) for row in self._rows_by_rarest.get(question, ()))
-            rows = [row for row in possible if self._points[row] != point and covers(wider, self._asking[row])]
-            self._rows[point] = np.array(rows, dtype=np.intp)
-        return self._rows[point]
+        looked_at, rows = self._narrower.get(point, (0, []))
+        if looked_at < len(self._seen):
+            wider, own = self._space.demands(point), self._seen.get(point)
+            for question in ("", *wider):
+                filed = self._filed.get(question, [])
+                new = filed[bisect_left(filed, looked_at) :]
+                rows += [row for row in new if row != own and covers(wider, self._asking[row])]
+            self._narrower[point] = len(self._seen), rows
+        return rows

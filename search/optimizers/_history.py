@@ -144,10 +144,10 @@ class History:
         configs = self.cells.configs
         if not configs:
             return []
-        means = dict(zip(configs, self.cells.means(configs)["score"].tolist(), strict=True))
-        counts = {config: self.cells.n_tasks(config) for config in configs}
-        low = {config: wilson(means[config] * counts[config], counts[config]).low for config in configs}
-        return sorted(configs, key=low.__getitem__, reverse=True)[:_PROMISING]
+        scores = self.cells.matrix("score", configs)
+        counts = (~np.isnan(scores)).sum(axis=1).tolist()
+        lows = [wilson(total, n).low for total, n in zip(np.nansum(scores, axis=1).tolist(), counts, strict=True)]
+        return [configs[row] for row in np.argsort(np.negative(lows), kind="stable")[:_PROMISING].tolist()]
 
 
 def _costs(objective: Objective) -> tuple[Measure, ...]:

@@ -84,32 +84,33 @@ class Race(History):
 
     def ask(self) -> list[Observation]:
         """The first tasks of a balanced design, then the next tasks of leader or challenger; and what is then free."""
-        wanted = self._next()
-        return [*wanted, *self._free(wanted)] if wanted else []
+        wanted, points = self._next()
+        return [*wanted, *self._free(points, wanted)] if wanted else []
 
-    def _free(self, wanted: Sequence[Observation]) -> list[Observation]:
-        """Cells of candidates that need no sample beyond those of cells observed and wanted."""
-        points, found = self._candidates(), []
+    def _free(self, points: tuple[Point, ...], wanted: Sequence[Observation]) -> list[Observation]:
+        """Cells of these that need no sample beyond those of cells observed and wanted."""
+        found = []
         for point, tasks in self._harvest.free(points, wanted):
             if new := [task for task in tasks if task not in self._asked.get(self.space.key(point), ())]:
                 found.append(self._want(point, new))
         return found
 
-    def _next(self) -> list[Observation]:
+    def _next(self) -> tuple[list[Observation], tuple[Point, ...]]:
+        """What to pay for, and the candidates among which that was chosen."""
+        points = self._candidates()
         first = self.cells.task_ids[: self._options.first_tasks]
         begun = [(point, [task for task in self._open_tasks(point) if task in first]) for point in self._design]
         if wanted := [self._want(point, tasks) for point, tasks in begun if tasks]:
-            return wanted
-        points = self._candidates()
+            return wanted, points
         still_open = np.array([self._is_open(point) for point in points])
         if not still_open.any():
-            return []
+            return [], points
         row = self._pick(points, still_open) if len(self.cells) else int(still_open.argmax())
         if row is None:
-            return []
+            return [], points
         seen = self.cells.n_tasks(self.space.key(points[row]))
         more = min(self._options.batch, max(self._options.glance, seen // 2))
-        return [self._want(points[row], self._open_tasks(points[row])[:more])]
+        return [self._want(points[row], self._open_tasks(points[row])[:more])], points
 
     def recommend(self) -> Recommendation:
         """The configuration with the best expected score among those observed, and the front of expected means.

@@ -142,6 +142,23 @@ def test_a_cell_with_a_failed_call_frees_nothing(how: Mapping[str, object], free
     assert all(tasks == (IDS[3],) for tasks in found.values())
 
 
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_what_is_free_does_not_depend_on_what_was_looked_at_before(data: st.DataObject) -> None:
+    """Candidates of a large space come and go; one who meets them all at once finds the same."""
+    space = space_of(Document.parse(SPACE))
+    some = st.lists(st.sampled_from(space.points()), unique=True, min_size=1).map(tuple)
+    long, told = Harvest(space, IDS), []
+    for points in data.draw(st.lists(some, min_size=2, max_size=5)):
+        told.append(cell(space, data.draw(st.sampled_from(space.points())), data.draw(st.sampled_from(IDS))))
+        wanted = [Observation(points[-1], (IDS[0], IDS[2]))]
+        long.add(told[-1])
+        fresh = Harvest(space, IDS)
+        for each in told:
+            fresh.add(each)
+        assert dict(long.free(points, wanted)) == dict(fresh.free(points, wanted))
+
+
 async def raced(store: SampleStore) -> tuple[list[list[Observation]], list[int]]:
     """What a race asks, and the calls that each observation was charged."""
     space = space_of(Document.parse(SPACE))
