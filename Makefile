@@ -58,6 +58,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 2
 	$(BIN)/python benchmarks/search/pools.py --seeds 30
 	$(BIN)/python benchmarks/search/topology.py --seeds 30
+	$(BIN)/python benchmarks/search/topology_truth.py
 	-$(BIN)/python benchmarks/search/readouts.py
 	$(BIN)/python benchmarks/text2sql/agreement.py --data ../shared/data/spider_dev
 	$(BIN)/python benchmarks/tools/sql.py --data ../shared/data/spider_dev

@@ -173,13 +173,13 @@ def regret_at(row: Mapping[str, Any], tokens: float) -> float:
     return next((regret for charged, regret in reversed(row["trace"]) if charged <= tokens), 1.0)
 
 
-def near_after(row: Mapping[str, Any]) -> float:
+def near_after(row: Mapping[str, Any], yardstick: str = "trials_alone") -> float:
     """Share of the yardstick after which the recommendation was and stayed within a point; infinite if it was not."""
     until = float("inf")
     for charged, regret in reversed(row["trace"]):
         if regret > NEAR:
             break
-        until = charged / row["trials_alone"]
+        until = charged / row[yardstick]
     return until
 
 
@@ -206,6 +206,13 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         lines += [
             "",
             f"Where samples are shared, these trials use {shared:.0%} of it, and the whole space {every:.0%}.",
+        ]
+    if races := [row for row in rows if row["method"] == "race"]:
+        when = median(near_after(row, "trials_shared") for row in races)
+        soon = sum(regret_at(row, SHARES[-1] * row["trials_shared"]) <= NEAR for row in races)
+        lines += [
+            f"Of what the trials use where samples are shared, `race` needs {_share(when)} in the median; "
+            f"{SHARES[-1]:.0%} are enough in {soon} of {len(races)} spaces.",
         ]
     return "\n".join([*lines, ""])
 

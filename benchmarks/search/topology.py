@@ -39,7 +39,8 @@ METHODS: Mapping[str, Mapping[str, object]] = {
     "race": {"regret": 0.0},
     "reinforce": {},
     "reinforce, no baseline": {"baseline": "none"},
-    "agent_reinforce": {"budget": 24},
+    "agent_reinforce": {},
+    "agent_reinforce, budget of 24": {"budget": 24},
     "mcts": {},
 }
 SPACE = """\

@@ -35,7 +35,7 @@ class RaceOptions(Spec):
     """The fewest tasks observed at a time: few turn down a dear newcomer for little, more keep more workers busy."""
     first_tasks: Annotated[int, Field(ge=1)] = 4
     """Tasks on which each configuration of the first, balanced design is observed."""
-    regret: Annotated[float, Field(ge=0)] = 0.002
+    regret: Annotated[float, Field(ge=0)] = 0.0005
     """It stops when the expected loss of score against the unknown best is below this; 0 observes everything."""
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Chance, over the whole search, that the best configuration is dropped on paired evidence."""
