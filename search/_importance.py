@@ -16,7 +16,8 @@ from archloom.search._two_way import Array
 from archloom.search.optimizers._fit import fit_variances
 from archloom.search.optimizers._posterior import Kernels, Posterior
 
-_WHOLE = 1_000  # points up to which a space is looked at as a whole, and number of points drawn of larger ones
+_WHOLE = 1_000  # points up to which a space is looked at as a whole
+_DRAWN = 500  # points drawn of a larger one: beside two points, shares move by less than they are uncertain
 _TRIES = 20
 _FITTED_ON = 120  # configurations, those with most cells: more take minutes and tell no more of six variances
 _DRAWS = 400
@@ -108,9 +109,9 @@ def _points(space: Space) -> Iterator[Point]:
         yield from filter(space.valid, product(*map(range, sizes)))
         return
     found: dict[Point, None] = {}
-    for point in space.scattered(np.random.default_rng(0), _TRIES * _WHOLE):
+    for point in space.scattered(np.random.default_rng(0), _TRIES * _DRAWN):
         found[point] = None
-        if len(found) == _WHOLE:
+        if len(found) == _DRAWN:
             break
     yield from found
 

@@ -81,6 +81,7 @@ def test_a_kill_loses_no_sample_whose_put_returned(tmp_path: Path, lines: int) -
     store.close()
 
 
+@pytest.mark.slow
 def test_processes_that_write_one_file_lose_nothing_and_agree(tmp_path: Path) -> None:
     path = tmp_path / "samples.db"
     children = {who: writer(path, who, 80) for who in "abc"}
@@ -193,6 +194,7 @@ def test_what_the_first_version_wrote_means_the_same(tmp_path: Path) -> None:
     assert_is_migrated(SQLiteStore(old_store(tmp_path / "samples.db")))
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_the_migration_leaves_one_version_or_the_other(tmp_path: Path) -> None:
     def migrate(path: Path, deadly: int) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", MIGRATION, str(old_store(path)), str(deadly)]

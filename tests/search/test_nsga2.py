@@ -41,7 +41,7 @@ def test_children_are_made_of_their_parents_choices() -> None:
     ("objective", "few"),
     [
         pytest.param(Objective(within=Limits(tokens=10)), 10, id="within a limit"),
-        pytest.param(Objective(pareto=("score", "tokens")), 6, id="front"),
+        pytest.param(Objective(pareto=("score", "tokens")), 6, id="front", marks=pytest.mark.slow),
     ],
 )
 def test_limits_and_fronts_draw_it_to_what_is_cheap(objective: Objective, few: int) -> None:

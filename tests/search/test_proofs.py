@@ -287,7 +287,7 @@ def truth() -> dict[str, Divided]:
     return asyncio.run(_divided(Document.load(STAGES, overrides=["search.report_tasks=60"])))
 
 
-@pytest.mark.parametrize("optimizer", [pytest.param("race", marks=pytest.mark.slow), "agent_tts"])
+@pytest.mark.parametrize("optimizer", [pytest.param(name, marks=pytest.mark.slow) for name in ("race", "agent_tts")])
 async def test_a_budget_is_divided_between_stages_where_it_does_most(
     tmp_path: Path, optimizer: str, truth: dict[str, Divided]
 ) -> None:

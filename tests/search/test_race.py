@@ -223,7 +223,7 @@ def test_the_first_design_keeps_to_the_rules() -> None:
     assert shown == {(axis, index) for axis, size in enumerate((2, 3, 2, 2)) for index in range(size)}
 
 
-@pytest.mark.parametrize("glance", [1, 2, 4])
+@pytest.mark.parametrize("glance", [1, 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_after_the_design_it_takes_the_next_tasks_of_the_common_order(glance: int) -> None:
     """Half as many as were seen before, not fewer than a glance, and not more than a batch."""
     options = {"first_tasks": 3, "batch": 5, "regret": 0, "glance": glance}
@@ -263,6 +263,7 @@ def test_it_stops_early_with_a_mean_regret_as_small_as_asked() -> None:
     assert np.mean(regrets) <= 0.01
 
 
+@pytest.mark.slow
 def test_with_the_same_cells_it_beats_random_search() -> None:
     regrets: dict[str, list[float]] = {"race": [], "random": []}
     for seed, name in product(range(12), regrets):
@@ -274,7 +275,7 @@ def test_with_the_same_cells_it_beats_random_search() -> None:
     assert np.mean(regrets["race"]) < 0.4 * np.mean(regrets["random"])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_a_limit_turns_it_from_what_is_too_dear(seed: int) -> None:
     observe, limit = world(seed), 0.0085
     truth = means(observe)
@@ -291,6 +292,7 @@ def test_a_limit_turns_it_from_what_is_too_dear(seed: int) -> None:
     assert max(score for score, cost in truth.values() if cost <= limit) - found[0][0] < 0.05
 
 
+@pytest.mark.slow
 def test_for_a_front_it_observes_the_front_and_finds_it() -> None:
     gaps = []
     for seed in range(6):

@@ -71,6 +71,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> SearchResult:
 # --- no significant difference
 
 
+@pytest.mark.slow
 async def test_equal_configurations_are_not_told_apart_and_the_cheapest_is_named(tmp_path: Path) -> None:
     verdicts = [(await _search(tmp_path / str(seed), EQUAL, seed=seed)).report for seed in range(6)]
     undecided = [report for report in verdicts if report.verdict.startswith("No significant difference")]

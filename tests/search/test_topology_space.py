@@ -250,7 +250,7 @@ async def _search(folder: Path, *overrides: str) -> SearchResult:
     return await run_search(prepare(document, document.search), folder=folder, store=MemoryStore())
 
 
-@pytest.mark.parametrize("optimizer", ["random", "reinforce"])
+@pytest.mark.parametrize("optimizer", [pytest.param("random", marks=pytest.mark.slow), "reinforce"])
 async def test_a_search_ends_in_an_ordinary_workflow_and_repeats(tmp_path: Path, optimizer: str) -> None:
     for name in "ab":
         found = await _search(tmp_path / name, f"search.optimizer={optimizer}", "search.budget.tokens=30000")
