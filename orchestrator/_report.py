@@ -23,6 +23,9 @@ from archloom.orchestrator._numbers import number, percent, points
 from archloom.orchestrator._plot import Axis, Plot, Point, plot, rising, score_axis
 from archloom.orchestrator._report_data import ConvergencePoint, Interval, ReportData, Row
 
+_FEW = 20
+"""Lines of a table beyond which what matters less is folded."""
+
 
 class _Panel(NamedTuple):
     """One choice of the chart's horizontal axis."""
@@ -56,11 +59,19 @@ def render_report(data: ReportData) -> str:
         panels=_panels(data),
         convergence=_convergence(data.convergence),
         scale=_score_scale(data.rows),
+        folded=_folded(data.rows),
+        few=_FEW,
         graph=Markup(svg(data.winner_drawing)) if data.winner_drawing else "",
         style=Markup(_source("report.css")),
         script=Markup(script),
         script_hash=b64encode(sha256(script.encode()).digest()).decode(),
     )
+
+
+def _folded(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """What only the search saw, where that is so much that the page shows it when asked."""
+    aside = tuple(row for row in rows if row.score is None and row.role != "winner")
+    return aside if len(aside) > _FEW else ()
 
 
 def _source(name: str) -> str:

@@ -49,14 +49,18 @@ class HeldOut:
     """Cells of all contenders on the report tasks.
 
     Attributes:
-        contenders: By id of the configuration; the winner first, then the front, baselines, rivals.
+        contenders: By id of the configuration; the winner first, then the front.
         cells: Their cells, in the order of the report tasks.
         single: Id of the single call to beat.
+        tasks: Number of report tasks.
+        known: Names of the configurations that the search saw, by id. A baseline may be one of them.
     """
 
     contenders: dict[str, Contender] = field(default_factory=dict)
     cells: dict[str, list[Cell]] = field(default_factory=dict)
     single: str | None = None
+    tasks: int = 0
+    known: Mapping[str, str] = field(default_factory=dict)
 
     def add(self, contender: Contender) -> None:
         """Adds a contender; the first role of a configuration counts."""
@@ -66,6 +70,11 @@ class HeldOut:
     def winner(self) -> Contender:
         """The recommended configuration."""
         return next(contender for contender in self.contenders.values() if contender.role == "winner")
+
+    @property
+    def cut_short(self) -> tuple[Contender, ...]:
+        """Those that the budget did not let run on all tasks."""
+        return tuple(each for id_, each in self.contenders.items() if len(self.cells.get(id_, ())) < self.tasks)
 
     def paired(self, first: str, second: str) -> tuple[list[float], list[float]]:
         """Scores of two configurations on the tasks that both were run on; a failure counts 0."""
@@ -86,28 +95,36 @@ async def compare(
 
     Each configuration of the search is set against self-consistency with as many samples of its own generator
     as cost the same tokens; the winner also against a single call and against best-of-n judged by the same
-    model. Most of that is free, because the samples are in the store.
+    model. Most of that is free, because the samples are in the store. What says most runs first, should the budget end.
     """
-    held = HeldOut()
+    known = {space.configuration(point).id: name for point, name in names.items()}
+    held = HeldOut(tasks=len(task_ids), known=known)
     winner = _simplest(study, space, winner)
-    chosen = {winner: "winner"}
-    for point in front:
-        chosen.setdefault(_simplest(study, space, point), "front")
-    for point in _rivals(study, space, set(chosen)):
-        chosen.setdefault(point, "tried")
-    for point, role in chosen.items():
-        held.add(Contender(space.configuration(point), names[point], role))
+    chosen = dict.fromkeys([winner, *(_simplest(study, space, point) for point in front)])
+    for point in chosen:
+        held.add(Contender(space.configuration(point), names[point], "winner" if point == winner else "front"))
     single = _best_single_call(study, space, winner)
     if single is not None:
         held.single = single.id
         held.add(Contender(single, _called(held, single), "baseline"))
-    held.cells |= await study.report_on([c.configuration for c in held.contenders.values()], task_ids)
-    for contender in list(held.contenders.values()):
-        if contender.role != "baseline":
-            await _match(study, held, contender, task_ids)
+        held.cells |= await study.report_on([held.winner.configuration, single], task_ids)
+        await _match(study, held, held.winner, task_ids)
+    await _run_new(study, held, task_ids)
     if single is not None:
         await _best_of(study, held, task_ids)
+    for point in _rivals(study, space, set(chosen)):
+        held.add(Contender(space.configuration(point), names[point], "tried"))
+    await _run_new(study, held, task_ids)
     return held
+
+
+async def _run_new(study: Study, held: HeldOut, task_ids: Sequence[str]) -> None:
+    """Runs the contenders that have not run, and the baselines at their tokens."""
+    new = [contender for id_, contender in held.contenders.items() if id_ not in held.cells]
+    held.cells |= await study.report_on([contender.configuration for contender in new], task_ids)
+    for contender in new:
+        if contender.role != "baseline":
+            await _match(study, held, contender, task_ids)
 
 
 def _simplest(study: Study, space: DocumentSpace, point: Point) -> Point:
@@ -156,7 +173,10 @@ async def _match(study: Study, held: HeldOut, contender: Contender, task_ids: Se
     if _tokens(held, rival.id):  # the first draws of a pool may be shorter or longer than its mean
         rival = _made(self_consistency(configuration, max(1, round(samples * tokens / _tokens(held, rival.id)))))
         held.cells |= await study.report_on([rival], task_ids)
-    held.add(Contender(rival, _called(held, rival), "baseline"))
+    if rival.id in held.known:
+        held.add(Contender(rival, held.known[rival.id], "tried"))
+    else:
+        held.add(Contender(rival, _called(held, rival), "baseline"))
     held.contenders[configuration.id] = replace(contender, matched=rival.id)
 
 
@@ -167,9 +187,8 @@ async def _best_of(study: Study, held: HeldOut, task_ids: Sequence[str]) -> None
         return
     rival = _made(best_of_n(winner, 2))
     held.cells |= await study.report_on([rival], task_ids)
-    if not (tokens := _tokens(held, rival.id)):
-        return
-    if (samples := round(2 * _tokens(held, winner.id) / tokens)) > 2:
+    tokens = _tokens(held, rival.id)
+    if tokens and (samples := round(2 * _tokens(held, winner.id) / tokens)) > 2:
         rival = _made(best_of_n(winner, samples))
         held.cells |= await study.report_on([rival], task_ids)
     held.add(Contender(rival, rival.name, "baseline"))

@@ -82,6 +82,12 @@ def remarks(held: HeldOut, objective: Objective, corrected: Mapping[str, float])
         "Every configuration is compared with self-consistency over its own first generator, with as many samples as "
         "cost the same tokens per task, on the same held-out tasks."
     ]
+    if held.cut_short:
+        names = "; ".join(contender.name for contender in held.cut_short)
+        notes.append(
+            f"The search budget ended before these had run on all held-out tasks: {names}. Comparisons with them are "
+            "missing or rest on fewer tasks; the same command with a larger budget goes on."
+        )
     id_, best = held.winner.configuration.id, may_be_best(held)
     open_ = [held.contenders[other] for other, may_be in best.items() if may_be]
     if best.get(id_) and len(open_) < len(best):  # else the verdict says it

@@ -3,6 +3,7 @@
     python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 4
     python benchmarks/search/compare.py --data ../shared/data/agentopt --short
     python benchmarks/search/compare.py --simulated 96 --optimizers random race
+    python benchmarks/search/compare.py --data ../shared/data/agentopt --tables hotpotqa --write docs/search.md
 
 Each finished run is one JSON line of the output file, and a run that is there is not done again: an interrupted
 comparison goes on, and more seeds or optimizers can be added later. Name another file after the code has changed.
@@ -26,9 +27,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
+from curves import draw
+from records import shown, write
 from replay import SHARES, replay, simulated
 
-from archloom.search import paired_difference
+from archloom.search import Interval, paired_difference
 from archloom.search._table import Table
 
 METHODS: dict[str, tuple[str, Mapping[str, object]]] = {
@@ -45,9 +48,15 @@ METHODS: dict[str, tuple[str, Mapping[str, object]]] = {
     "itas-gp": ("itas", {"variant": "gp"}),
     "arm_elimination": ("arm_elimination", {}),
     "matrix_ucb": ("matrix_ucb", {}),
+    "reinforce": ("reinforce", {}),
+    "reinforce, no baseline": ("reinforce", {"baseline": "none"}),
+    "agent_reinforce, no model": ("agent_reinforce", {}),
+    "agent_tts, no model": ("agent_tts", {}),
+    "mcts, no model": ("mcts", {}),
     "race": ("race", {"regret": 0.0}),
 }
 SHORT_SEEDS = 3
+_JUDGED = 2  # the share of the spend by which methods are put in order
 SIMULATED = "simulated"
 
 
@@ -107,26 +116,25 @@ def finished(path: Path) -> dict[Job, dict[str, Any]]:
     return found
 
 
-def markdown(title: str, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """A row per method: mean regret with its bootstrap interval at each share, and how often within 1 point."""
-    shares = " | ".join(f"{share:.0%}" for share in SHARES)
+def means(rows: Sequence[Mapping[str, Any]]) -> list[Interval]:
+    """Mean regret of some runs at each share of the spend, with its bootstrap interval."""
+    every = ([row["regrets"][place] for row in rows] for place in range(len(SHARES)))
+    return [paired_difference(regrets, [0.0] * len(regrets)) for regrets in every]
+
+
+def markdown(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A row per method, the one with the smallest regret at 20 % first; and how often it was within 1 point there."""
+    shares = " | ".join(f"{share:.0%}".replace("%", " %") for share in SHARES)
     lines = [
-        f"### {title}",
-        "",
-        f"| method | n | {shares} | within 1 point at 20% | ask, median |",
+        f"| method | n | {shares} | within 1 point at 20 % | ask, median |",
         "|---" * (len(SHARES) + 4) + "|",
     ]
-    for method, own in rows.items():
-        cells = [_mean([row["regrets"][place] for row in own]) for place in range(len(SHARES))]
-        near = fmean(row["regrets"][2] <= 0.01 for row in own)
+    for method, own in sorted(rows.items(), key=lambda item: means(item[1])[_JUDGED].estimate):
+        near = fmean(row["regrets"][_JUDGED] <= 0.01 for row in own)
         ask_s = median(row["ask_s"] for row in own)
-        lines.append(f"| {method} | {len(own)} | {' | '.join(cells)} | {near:.2f} | {1000 * ask_s:.0f} ms |")
+        cells = " | ".join(map(shown, means(own)))
+        lines.append(f"| {method} | {len(own)} | {cells} | {near:.2f} | {1000 * ask_s:.0f} ms |")
     return "\n".join([*lines, ""])
-
-
-def _mean(values: Sequence[float]) -> str:
-    interval = paired_difference(values, [0.0] * len(values))
-    return f"{interval.estimate:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
 
 
 def arguments() -> argparse.Namespace:
@@ -140,6 +148,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--option", nargs="*", default=[], help="options of race, such as batch=4")
     parser.add_argument("--out", type=Path, default=Path("runs/compare.jsonl"), help="file of finished runs")
     parser.add_argument("--workers", type=int, default=1, help="processes")
+    parser.add_argument("--write", type=Path, help="page that has these tables between comments; they are replaced")
+    parser.add_argument("--plot", type=Path, help="folder for a picture of each table")
     parser.add_argument("--short", action="store_true", help=f"{SHORT_SEEDS} seeds: minutes, and wide intervals")
     args = parser.parse_args()
     if args.short:
@@ -170,7 +180,13 @@ def main() -> None:
         for job in wanted:
             if job.table == table:
                 rows.setdefault(job.method, []).append(done[job])
-        sys.stdout.write(markdown(table, rows) + "\n")
+        sys.stdout.write(f"### {table}\n\n{markdown(rows)}\n")
+        if args.write:
+            write(args.write, f"compare {table}", markdown(rows))
+        if args.plot:
+            title = f"Mean regret on {table}, {max(map(len, rows.values()))} runs a method"
+            lines = {method: means(own) for method, own in rows.items()}
+            draw(args.plot / f"{table}.svg", title, SHARES, lines, worth="regret, in score")
 
 
 if __name__ == "__main__":

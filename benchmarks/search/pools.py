@@ -24,12 +24,13 @@ from statistics import fmean, median
 from typing import Any
 
 import numpy as np
-from records import append, mean, read, shown
+from curves import draw
+from records import append, mean, read, shown, write
 
 from archloom.graphs import Document
 from archloom.orchestrator import Cell, Evaluator, ModelPool
 from archloom.orchestrator.models import MemoryStore
-from archloom.search import Point, space_of, wilson
+from archloom.search import Interval, Point, space_of, wilson
 from archloom.search.optimizers import make_optimizer
 from archloom.tasks import load_tasks
 
@@ -183,42 +184,51 @@ def near_after(row: Mapping[str, Any], yardstick: str = "trials_alone") -> float
     return until
 
 
+def means(rows: Sequence[Mapping[str, Any]]) -> list[Interval]:
+    """Mean regret of some runs at each share of the yardstick."""
+    return [mean([regret_at(row, share * row["trials_alone"]) for row in rows]) for share in SHARES]
+
+
+def by_method(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The runs of each method that has any, the one with the smallest regret at the end first."""
+    found = {method: [row for row in rows if row["method"] == method] for method in (*METHODS, ALONE)}
+    return dict(sorted(((m, own) for m, own in found.items() if own), key=lambda each: means(each[1])[-1].estimate))
+
+
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     """A row per method: regret at shares of the yardstick, how often within a point, and when."""
-    shares = " | ".join(f"{share:.0%}" for share in SHARES)
+    shares = " | ".join(f"{100 * share:.0f} %" for share in SHARES)
     lines = [
-        f"| method | {shares} | within 1 point at {SHARES[-1]:.0%} | so from, median | seeds |",
+        f"| method | {shares} | within 1 point at {100 * SHARES[-1]:.0f} % | so from, median | seeds |",
         "|---" * (len(SHARES) + 4) + "|",
     ]
-    for method in (*METHODS, ALONE):
-        own = [row for row in rows if row["method"] == method]
-        if own:
-            regrets = [[regret_at(row, share * row["trials_alone"]) for row in own] for share in SHARES]
-            near = wilson(sum(regret <= NEAR for regret in regrets[-1]), len(own))
-            when = median(map(near_after, own))
-            cells = " | ".join(shown(mean(each)) for each in regrets)
-            lines.append(f"| {method} | {cells} | {shown(near, 2)} | {_share(when)} | {len(own)} |")
-    worlds = list({row["seed"]: row for row in rows}.values())
-    if worlds:
-        shared, every = (
-            fmean(row[name] / row["trials_alone"] for row in worlds) for name in ("trials_shared", "every_tokens")
-        )
-        lines += [
-            "",
-            f"Where samples are shared, these trials use {shared:.0%} of it, and the whole space {every:.0%}.",
-        ]
-    if races := [row for row in rows if row["method"] == "race"]:
-        when = median(near_after(row, "trials_shared") for row in races)
-        soon = sum(regret_at(row, SHARES[-1] * row["trials_shared"]) <= NEAR for row in races)
-        lines += [
-            f"Of what the trials use where samples are shared, `race` needs {_share(when)} in the median; "
-            f"{SHARES[-1]:.0%} are enough in {soon} of {len(races)} spaces.",
-        ]
+    for method, own in by_method(rows).items():
+        near = wilson(sum(regret_at(row, SHARES[-1] * row["trials_alone"]) <= NEAR for row in own), len(own))
+        cells = " | ".join(map(shown, means(own)))
+        lines.append(f"| {method} | {cells} | {shown(near, 2)} | {_share(median(map(near_after, own)))} | {len(own)} |")
     return "\n".join([*lines, ""])
 
 
+def where_shared(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What remains of the lead when the trials of the yardstick share samples, too."""
+    worlds = list({row["seed"]: row for row in rows}.values())
+    races = [row for row in rows if row["method"] == "race"]
+    if not races:
+        return ""
+    shared, every = (
+        fmean(row[name] / row["trials_alone"] for row in worlds) for name in ("trials_shared", "every_tokens")
+    )
+    when = median(near_after(row, "trials_shared") for row in races)
+    soon = sum(regret_at(row, SHARES[-1] * row["trials_shared"]) <= NEAR for row in races)
+    return (
+        f"Where samples are shared, the trials use {_share(shared)} of the yardstick, and the whole space "
+        f"{_share(every)}.\nOf that smaller sum `race` needs {_share(when)} in the median; {_share(SHARES[-1])} are "
+        f"enough in {soon} of {len(races)} spaces.\n"
+    )
+
+
 def _share(value: float) -> str:
-    return "never" if value == float("inf") else f"{value:.1%}"
+    return "never" if value == float("inf") else f"{100 * value:.1f} %"
 
 
 def main() -> None:
@@ -231,8 +241,10 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--short", action="store_true", help="two seeds of a small space: seconds, and wide intervals")
     parser.add_argument("--markdown", action="store_true", help="run nothing, show what the file has")
+    parser.add_argument("--write", type=Path, help="page that has this table between comments; it is replaced")
+    parser.add_argument("--plot", type=Path, help="folder for a picture")
     args = parser.parse_args()
-    samples = SAMPLES
+    samples: tuple[int, ...] = SAMPLES
     if args.short:
         args.seeds, args.tasks, samples = 2, SHORT_TASKS, SHORT_SAMPLES
     sizes = {"samples": list(samples), "tasks": args.tasks}
@@ -244,8 +256,15 @@ def main() -> None:
             append(args.out, row)
             done[seed, row["method"]] = row
             sys.stderr.write(f"{row['method']} {seed}: {row['trace'][-1]}, near from {_share(near_after(row))}\n")
-    shown_methods = [*args.methods, ALONE]
-    sys.stdout.write(markdown([done[seed, each] for seed in seeds for each in shown_methods if (seed, each) in done]))
+    wanted = [(seed, method) for seed in seeds for method in (*args.methods, ALONE)]
+    rows = [done[each] for each in wanted if each in done]
+    sys.stdout.write(f"{markdown(rows)}\n{where_shared(rows)}")
+    if args.write:
+        write(args.write, "pools", markdown(rows))
+    if args.plot:
+        lines = {method: means(own) for method, own in by_method(rows).items()}
+        title = f"Mean regret over sample pools, {args.seeds} spaces"
+        draw(args.plot / "pools.svg", title, SHARES, lines, worth="regret, in score")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files of finished runs, a JSON line each, so that an interrupted comparison goes on; and what their tables need."""
+"""Files of finished runs, a JSON line each, so that an interrupted comparison goes on; and the tables made of them."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ def append(path: Path, row: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
+
+
+def write(page: Path, name: str, table: str) -> None:
+    """Replaces what stands between ``<!-- measured: NAME -->`` and ``<!-- /measured -->`` in a page of the docs.
+
+    Raises:
+        ValueError: the page has no such place.
+    """
+    text = page.read_text(encoding="utf-8")
+    head, opened, rest = text.partition(f"<!-- measured: {name} -->\n")
+    _, closed, tail = rest.partition("<!-- /measured -->")
+    if not (opened and closed):
+        raise ValueError(f"{page} has no place for {name!r}.")
+    page.write_text(f"{head}{opened}\n{table.strip()}\n\n{closed}{tail}", encoding="utf-8")
 
 
 def mean(values: Sequence[float]) -> Interval:

@@ -20,20 +20,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from records import append, mean, read, shown
+from curves import REFERENCE, draw
+from records import append, mean, read, shown, write
 
 from archloom.graphs import Document
 from archloom.nodes import Budget
 from archloom.orchestrator import Evaluator, ModelPool
 from archloom.orchestrator.errors import SearchBudgetError
 from archloom.orchestrator.models import MemoryStore
-from archloom.search import DocumentSpace, Point, space_of
+from archloom.search import DocumentSpace, Interval, Point, space_of
 from archloom.search.optimizers import make_optimizer
 from archloom.tasks import load_tasks
 
 SHARES = (0.25, 0.5, 1.0)
 SHORT_TOKENS = 60_000
-REFERENCE = "race"
 METHODS: Mapping[str, Mapping[str, object]] = {
     "random": {},
     "race": {"regret": 0.0},
@@ -110,22 +110,30 @@ async def true_score(space: DocumentSpace, point: Point, tasks: Any) -> tuple[fl
     return fmean(cell.value for cell in cells), fmean(cell.tokens for cell in cells)
 
 
+def means(rows: Sequence[Mapping[str, Any]]) -> list[Interval]:
+    """Mean true score of some runs at each share of the tokens."""
+    return [mean([row["scores"][place] for row in rows]) for place in range(len(SHARES))]
+
+
+def by_method(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The runs of each method that has any, the best in the end first."""
+    found = {method: [row for row in rows if row["method"] == method] for method in METHODS}
+    return dict(sorted(((m, own) for m, own in found.items() if own), key=lambda each: -means(each[1])[-1].estimate))
+
+
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A row per method: mean true score over seeds at each share of the tokens, and how far the first method leads."""
-    methods = [method for method in METHODS if any(row["method"] == method for row in rows)]
-    own = {method: {row["seed"]: row for row in rows if row["method"] == method} for method in methods}
-    shares = " | ".join(f"{share:.0%}" for share in SHARES)
+    """A row per method: mean true score at each share of the tokens, and how far ``race`` leads in the end."""
+    shares = " | ".join(f"{100 * share:.0f} %" for share in SHARES)
     lines = [
         f"| method | {shares} | `{REFERENCE}` leads by | tokens a task | seeds |",
         "|---" * (len(SHARES) + 4) + "|",
     ]
-    for method, runs in own.items():
-        cells = [shown(mean([row["scores"][place] for row in runs.values()])) for place in range(len(SHARES))]
-        common = [seed for seed in own.get(REFERENCE, {}) if seed in runs] if method != REFERENCE else []
-        leads = [own[REFERENCE][seed]["scores"][-1] - runs[seed]["scores"][-1] for seed in common]
-        deployed = fmean(row["deployed_tokens"][-1] for row in runs.values())
-        lead = shown(mean(leads)) if leads else ""
-        lines.append(f"| {method} | {' | '.join(cells)} | {lead} | {deployed:.0f} | {len(runs)} |")
+    best = {row["seed"]: row["scores"][-1] for row in rows if row["method"] == REFERENCE}
+    for method, own in by_method(rows).items():
+        leads = [best[row["seed"]] - row["scores"][-1] for row in own if row["seed"] in best]
+        lead = shown(mean(leads)) if leads and method != REFERENCE else ""
+        deployed = fmean(row["deployed_tokens"][-1] for row in own)
+        lines.append(f"| {method} | {' | '.join(map(shown, means(own)))} | {lead} | {deployed:.0f} | {len(own)} |")
     return "\n".join([*lines, ""])
 
 
@@ -141,6 +149,8 @@ def main() -> None:
     parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--short", action="store_true", help="one seed with few tokens: seconds, and no interval")
     parser.add_argument("--markdown", action="store_true", help="run nothing, show what the file has")
+    parser.add_argument("--write", type=Path, help="page that has this table between comments; it is replaced")
+    parser.add_argument("--plot", type=Path, help="folder for a picture")
     args = parser.parse_args()
     if args.short:
         args.seeds, args.tokens, args.held_out = 1, SHORT_TOKENS, 100
@@ -154,7 +164,14 @@ def main() -> None:
             append(args.out, row)
             done[method, seed] = row
             sys.stderr.write(f"{method} {seed}: {row['scores']} {row['recommended']}\n")
-    sys.stdout.write(markdown([done[each] for each in wanted if each in done]))
+    rows = [done[each] for each in wanted if each in done]
+    sys.stdout.write(markdown(rows))
+    if args.write:
+        write(args.write, "topology", markdown(rows))
+    if args.plot:
+        lines = {method: means(own) for method, own in by_method(rows).items()}
+        title = f"Score of the recommended graph, {args.tokens:,} tokens, {args.seeds} runs a method"
+        draw(args.plot / "topology.svg", title, SHARES, lines, worth="mean score on tasks not seen")
 
 
 if __name__ == "__main__":
