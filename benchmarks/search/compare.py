@@ -126,14 +126,13 @@ def markdown(rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """A row per method, the one with the smallest regret at 20 % first; and how often it was within 1 point there."""
     shares = " | ".join(f"{share:.0%}".replace("%", " %") for share in SHARES)
     lines = [
-        f"| method | n | {shares} | within 1 point at 20 % | ask, median |",
-        "|---" * (len(SHARES) + 4) + "|",
+        f"| method | n | {shares} | within 1 point at 20 % |",
+        "|---" * (len(SHARES) + 3) + "|",
     ]
     for method, own in sorted(rows.items(), key=lambda item: means(item[1])[_JUDGED].estimate):
         near = fmean(row["regrets"][_JUDGED] <= 0.01 for row in own)
-        ask_s = median(row["ask_s"] for row in own)
         cells = " | ".join(map(shown, means(own)))
-        lines.append(f"| {method} | {len(own)} | {cells} | {near:.2f} | {1000 * ask_s:.0f} ms |")
+        lines.append(f"| {method} | {len(own)} | {cells} | {near:.2f} |")
     return "\n".join([*lines, ""])
 
 
