@@ -25,7 +25,7 @@ def draw(
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = path.name
+    mpl.rcParams |= {"svg.hashsalt": path.name, "svg.fonttype": "none"}
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")

@@ -1,7 +1,7 @@
-"""Where ``race`` ends by itself on published tables: what it has spent by then, and what it has found.
+"""Where ``race`` ends by itself on tables: what it has spent by then, and what it has found.
 
     python benchmarks/search/stop.py --data ../shared/data/agentopt
-    python benchmarks/search/stop.py --data ../shared/data/agentopt --option regret=0.002
+    python benchmarks/search/stop.py --simulated 24 --option regret=0.002
 
 Spend is a share of that of evaluating every configuration on every task. Intervals are Wilson's for shares and paired
 bootstrap ones for means, at 95 %.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from replay import simulated
 
 from archloom.graphs import Objective
 from archloom.search import Interval, paired_difference, wilson
@@ -60,17 +61,20 @@ def _interval(interval: Interval, digits: str) -> str:
 def main() -> None:
     """Prints a line of markdown per table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with published tables")
+    parser.add_argument("--data", type=Path, help="folder with published tables")
     parser.add_argument("--tables", nargs="*", default=["hotpotqa", "gpqa"], help="names of tables in that folder")
     parser.add_argument("--seeds", type=int, default=30, help="searches per table")
+    parser.add_argument("--simulated", type=int, default=0, help="number of simulated tables, one search each")
     parser.add_argument("--option", nargs="*", default=[], help="options of race, such as regret=0.002")
     args = parser.parse_args()
     options: dict[str, object] = dict(option.split("=", 1) for option in args.option)
     sys.stdout.write("| table | n | best found | within 1 point | mean regret | spend, mean | spend, highest |\n")
     sys.stdout.write("|---" * 7 + "|\n")
-    for name in args.tables:
-        table = Table.load(args.data / f"{name}.json.gz")
-        ended = [to_the_end(table, options, seed) for seed in range(args.seeds)]
+    searches = {"simulated": [simulated(number) for number in range(args.simulated)]} if args.simulated else {}
+    for name in args.tables if args.data else ():
+        searches[name] = [Table.load(args.data / f"{name}.json.gz")] * args.seeds
+    for name, tables in searches.items():
+        ended = [to_the_end(table, options, seed) for seed, table in enumerate(tables)]
         best = _share(sum(each.regret < _ROUNDING for each in ended), len(ended))
         near = _share(sum(each.regret <= 0.01 for each in ended), len(ended))
         spent = [each.spent for each in ended]

@@ -441,6 +441,25 @@ def test_any_amount_can_be_shown(data: ReportData) -> None:
                 assert -0.01 <= float(value[:-1]) <= 100.01
 
 
+def test_configurations_that_only_the_search_saw_are_folded_where_they_are_many() -> None:
+    few = [row(f"seen {i}", role="tried", score=None, interval=None, tasks=0) for i in range(20)]
+    more = [*few, row("seen 20", role="tried", score=None, interval=None, tasks=0)]
+    winner = row("winning", role="winner")
+    assert "more that only the search saw" not in render_report(report(rows=(winner, *few)))
+    page = render_report(report(rows=(winner, *more)))
+    before, _, after = page.partition("<summary>21 more that only the search saw</summary>")
+    assert before.endswith("<details>\n"), "closed"
+    assert ">winning<" in before
+    assert ">seen 3<" not in before
+    assert all(after.count(f'data-v="{each.name}"') == 1 for each in more)
+
+
+def test_a_long_list_of_what_was_dropped_is_folded() -> None:
+    dropped = [Dropped(name=f"d{i}", reason="worse", tasks=3) for i in range(21)]
+    assert "<details open>\n<summary>20 configurations</summary>" in render_report(report(dropped=tuple(dropped[:20])))
+    assert "<details>\n<summary>21 configurations</summary>" in render_report(report(dropped=tuple(dropped)))
+
+
 def test_many_tasks_are_folded_and_few_are_not() -> None:
     few = [TaskRow(id=str(i), question="?", scores={"a": 1.0}) for i in range(60)]
     more = [*few, TaskRow(id="60", question="?", scores={"a": 1.0})]
