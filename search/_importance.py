@@ -17,7 +17,7 @@ from archloom.search.optimizers._fit import fit_variances
 from archloom.search.optimizers._posterior import Kernels, Posterior
 
 _WHOLE = 1_000  # points up to which a space is looked at as a whole
-_DRAWN = 500  # points drawn of a larger one: beside two points, shares move by less than they are uncertain
+_DRAWN = 500  # points drawn of a larger one: the work grows with their cube
 _TRIES = 20
 _FITTED_ON = 120  # configurations, those with most cells: more take minutes and tell no more of six variances
 _DRAWS = 400
