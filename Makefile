@@ -55,9 +55,9 @@ bench: $(READY)
 	$(BIN)/python benchmarks/models/concurrency.py
 	$(BIN)/python benchmarks/models/store.py
 	if [ -x $(VLLM)/bin/python ]; then $(BIN)/python benchmarks/models/vllm_throughput.py; fi
-	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --workers 2
-	$(BIN)/python benchmarks/search/pools.py --seeds 30
-	$(BIN)/python benchmarks/search/topology.py --seeds 30
+	$(BIN)/python benchmarks/search/compare.py --data ../shared/data/agentopt --simulated 30 --workers 2 --plot runs/plots
+	$(BIN)/python benchmarks/search/pools.py --seeds 30 --plot runs/plots
+	$(BIN)/python benchmarks/search/topology.py --seeds 30 --plot runs/plots
 	$(BIN)/python benchmarks/search/topology_truth.py
 	-$(BIN)/python benchmarks/search/readouts.py
 	$(BIN)/python benchmarks/text2sql/agreement.py --data ../shared/data/spider_dev
